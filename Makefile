@@ -1,0 +1,66 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+
+PROGRAMS := jobmanager taskmanager submitter
+# How long `make fuzz` gives each target.
+FUZZTIME ?= 30s
+# What `make bench` runs, and where.
+BENCH ?= .
+PACKAGES ?= ./...
+# What `make breaking` compares the schemas with.
+AGAINST ?= .git\#ref=HEAD~1
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the three programs as static binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ $(addprefix ./,$(PROGRAMS))
+
+.PHONY: test
+test: ## Run all Go tests: unit tests with the race detector, then end to end on a real Kafka (needs a JDK 17 and Maven)
+	go test -race ./...
+	go test -count=1 ./pkg/layers
+	.ci/e2e
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests on a real Kafka
+	.ci/e2e -v
+
+.PHONY: lint
+lint: ## Check format, vet, lint Go and schemas, and the import rules
+	.ci/run format vet lint proto
+	go test -count=1 ./pkg/layers
+
+.PHONY: format
+format: ## Format the Go code
+	.ci/tool golangci-lint fmt ./...
+
+.PHONY: generate
+generate: ## Generate Go code from proto/ into pkg/gen
+	.ci/tool buf generate
+
+.PHONY: breaking
+breaking: ## Show changes of proto/ that break what AGAINST reads or writes
+	.ci/tool buf breaking --against '$(AGAINST)'
+
+.PHONY: web
+web: ## Build the web UI into web/dist
+	npm --prefix web ci
+	npm --prefix web run build
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the benchmarks that match BENCH in PACKAGES
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
+
+.PHONY: demo
+demo: ## Run a whole cluster with sample data in one process; the UI is on port 8081
+	go run ./submitter demo
