@@ -1050,9 +1050,9 @@ func (x *SubtaskUpdate) GetMetrics() *SubtaskMetrics {
 type Failure struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Message string                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
-	// permanent failures, such as a record that cannot be decoded, come again at each attempt; they are restarted
-	// like others, as Flink does, but shown as such.
-	Permanent     bool `protobuf:"varint,2,opt,name=permanent,proto3" json:"permanent,omitempty"`
+	// lost_peer says that the attempt failed only because the other end of an edge went away: that end's own failure
+	// is the cause, when it comes.
+	LostPeer      bool `protobuf:"varint,2,opt,name=lost_peer,json=lostPeer,proto3" json:"lost_peer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,9 +1094,9 @@ func (x *Failure) GetMessage() string {
 	return ""
 }
 
-func (x *Failure) GetPermanent() bool {
+func (x *Failure) GetLostPeer() bool {
 	if x != nil {
-		return x.Permanent
+		return x.LostPeer
 	}
 	return false
 }
@@ -1740,10 +1740,10 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\x0e2 .pencere.control.v1.SubtaskStateR\x05state\x12\x17\n" +
 	"\atime_ms\x18\x03 \x01(\x03R\x06timeMs\x125\n" +
 	"\afailure\x18\x04 \x01(\v2\x1b.pencere.control.v1.FailureR\afailure\x12<\n" +
-	"\ametrics\x18\x05 \x01(\v2\".pencere.control.v1.SubtaskMetricsR\ametrics\"A\n" +
+	"\ametrics\x18\x05 \x01(\v2\".pencere.control.v1.SubtaskMetricsR\ametrics\"@\n" +
 	"\aFailure\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1c\n" +
-	"\tpermanent\x18\x02 \x01(\bR\tpermanent\"}\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1b\n" +
+	"\tlost_peer\x18\x02 \x01(\bR\blostPeer\"}\n" +
 	"\rFilesFinished\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x122\n" +
 	"\x05files\x18\x02 \x03(\v2\x1c.pencere.control.v1.PartFileR\x05files\"\xab\x01\n" +

@@ -1,0 +1,188 @@
+// Package view holds what the jobmanager shows of itself: values that the job masters and the slot pool fill and the
+// REST handlers print. They are copies; nobody's state is behind them. Times are ms since 1970, 0 when not yet.
+package view
+
+import (
+	"pencere/pkg/eventtime"
+	"pencere/pkg/plan"
+)
+
+// JobStatus is a job's status, by Flink's names.
+type JobStatus string
+
+// The statuses of a job.
+const (
+	Initializing JobStatus = "INITIALIZING"
+	Created      JobStatus = "CREATED"
+	Running      JobStatus = "RUNNING"
+	Failing      JobStatus = "FAILING"
+	Failed       JobStatus = "FAILED"
+	Cancelling   JobStatus = "CANCELLING"
+	Canceled     JobStatus = "CANCELED"
+	Finished     JobStatus = "FINISHED"
+	Restarting   JobStatus = "RESTARTING"
+	Suspended    JobStatus = "SUSPENDED"
+	Reconciling  JobStatus = "RECONCILING"
+)
+
+// JobStatuses lists all statuses in the order in which Flink's REST API prints them.
+var JobStatuses = []JobStatus{
+	Initializing, Created, Running, Failing, Failed, Cancelling, Canceled, Finished, Restarting, Suspended, Reconciling,
+}
+
+// Terminal reports whether a job in this status has ended for good.
+func (s JobStatus) Terminal() bool { return s == Finished || s == Failed || s == Canceled }
+
+// SubtaskState is the state of an attempt, by the names of Flink's ExecutionState.
+type SubtaskState string
+
+// The states of an attempt.
+const (
+	SubtaskCreated      SubtaskState = "CREATED"
+	SubtaskScheduled    SubtaskState = "SCHEDULED"
+	SubtaskDeploying    SubtaskState = "DEPLOYING"
+	SubtaskInitializing SubtaskState = "INITIALIZING"
+	SubtaskRunning      SubtaskState = "RUNNING"
+	SubtaskFinished     SubtaskState = "FINISHED"
+	SubtaskCanceling    SubtaskState = "CANCELING"
+	SubtaskCanceled     SubtaskState = "CANCELED"
+	SubtaskFailed       SubtaskState = "FAILED"
+	SubtaskReconciling  SubtaskState = "RECONCILING"
+)
+
+// SubtaskStates lists all states.
+var SubtaskStates = []SubtaskState{
+	SubtaskCreated, SubtaskScheduled, SubtaskDeploying, SubtaskInitializing, SubtaskRunning, SubtaskFinished,
+	SubtaskCanceling, SubtaskCanceled, SubtaskFailed, SubtaskReconciling,
+}
+
+// Terminal reports whether an attempt in this state has ended.
+func (s SubtaskState) Terminal() bool {
+	return s == SubtaskFinished || s == SubtaskCanceled || s == SubtaskFailed
+}
+
+// Job is a job.
+type Job struct {
+	ID     string // 32 hexadecimal digits
+	Name   string
+	Status JobStatus
+	// Since holds when the job last came to each status.
+	Since map[JobStatus]int64
+	// Start is the time of submission, End of the terminal status (0 before).
+	Start, End int64
+	Spec       string // as its user wrote it
+	Plan       plan.Job
+	Attempt    int // counts executions, from 0
+	Restarts   int
+	// Parallelism is that of the running attempt; 0 while nothing is scheduled.
+	Parallelism int
+	Vertices    []Vertex
+	// Failures are the newest first.
+	Failures []Failure
+	// Notice is a sentence about what the job waits for; "" when it does not wait.
+	Notice string
+}
+
+// Vertex is an operator chain of a job.
+type Vertex struct {
+	ID, Name       string
+	Parallelism    int
+	MaxParallelism int
+	Keyed          bool // its input comes by HASH; it is a source otherwise
+	Subtasks       []Subtask
+}
+
+// Subtask is the current attempt of a subtask.
+type Subtask struct {
+	Index, Attempt int
+	State          SubtaskState
+	// Since holds when the attempt came to each state.
+	Since         map[SubtaskState]int64
+	Start, End    int64
+	TaskManagerID string
+	Endpoint      string // host:port of the taskmanager's exchange
+	Metrics       Metrics
+	Splits        []Split
+}
+
+// Metrics are counters since the attempt began, and gauges. Watermarks are eventtime.None before the first.
+type Metrics struct {
+	RecordsIn, RecordsOut, BytesIn, BytesOut  int64
+	InputWatermark, OutputWatermark           eventtime.Watermark
+	BusyMs, IdleMs, BackpressuredMs           int64
+	LateRecords, LateAfterIdle                int64
+	FilteredRecords, EmptyRecords             int64
+	DroppedRecords, IgnoredFields             int64
+	CollapsedRecords, OpenGroups, OpenWindows int64
+	RowsWritten                               int64
+	// Rates over the time between the last two heartbeats.
+	RecordsInPerSecond, RecordsOutPerSecond           float64
+	BusyPerSecond, IdlePerSecond, BackpressuredPerSec float64 // ms of each second
+}
+
+// SplitState says what a source does with a split.
+type SplitState string
+
+// The states of a split.
+const (
+	SplitReading  SplitState = "reading"
+	SplitWaiting  SplitState = "waiting"
+	SplitFinished SplitState = "finished"
+)
+
+// Split is the progress of a source's split.
+type Split struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // the next to read
+	EndOffset int64 // of the partition, -1 when unknown
+	State     SplitState
+	Reason    string // why it waits
+	Watermark eventtime.Watermark
+	Idle      bool
+}
+
+// Failure is an entry of a job's exception history.
+type Failure struct {
+	Time          int64
+	Message       string
+	Task          string // "name (1/2)", or ""
+	TaskManagerID string
+	Endpoint      string
+}
+
+// FileState is where a part file is in its life.
+type FileState string
+
+// The states of a part file.
+const (
+	FileInProgress FileState = "in-progress"
+	FilePending    FileState = "pending"
+	FileFinished   FileState = "finished"
+)
+
+// File is a part file of a job.
+type File struct {
+	Name     string
+	VertexID string
+	Subtask  int
+	State    FileState
+	Rows     int64
+	Bytes    int64
+	Modified int64
+}
+
+// TaskManager is a registered taskmanager.
+type TaskManager struct {
+	ID            string
+	DataAddress   string // host:port
+	Slots, Free   int
+	CPUCores      int
+	PhysicalBytes int64
+	LimitBytes    int64 // memory it may use
+	HeapBytes     int64
+	ResidentBytes int64
+	LastHeartbeat int64
+	// Allocated holds the job of each slot in use.
+	Allocated []string
+}

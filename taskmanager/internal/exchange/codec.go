@@ -1,0 +1,105 @@
+package exchange
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	exchangev1 "pencere/pkg/gen/pencere/exchange/v1"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// encoder turns batches of one schema into Arrow IPC messages.
+type encoder struct {
+	alloc memory.Allocator
+	body  bytes.Buffer
+}
+
+// schema returns the message that must precede the first batch.
+func (c *encoder) schema(s *arrow.Schema) (*exchangev1.Message, error) {
+	payload := ipc.GetSchemaPayload(s, c.alloc)
+	return c.message(&payload)
+}
+
+func (c *encoder) batch(b arrow.RecordBatch) (*exchangev1.Message, error) {
+	payload, err := ipc.GetRecordBatchPayload(b, ipc.WithAllocator(c.alloc))
+	if err != nil {
+		return nil, fmt.Errorf("encode batch: %w", err)
+	}
+	return c.message(&payload)
+}
+
+// message copies a payload; the message is valid until the next call.
+func (c *encoder) message(p *ipc.Payload) (*exchangev1.Message, error) {
+	defer p.Release()
+	c.body.Reset()
+	if err := p.SerializeBody(&c.body); err != nil {
+		return nil, fmt.Errorf("encode batch: %w", err)
+	}
+	return &exchangev1.Message{Metadata: bytes.Clone(p.Meta().Bytes()), Body: c.body.Bytes()}, nil
+}
+
+// decoder turns the messages of one edge back into batches. Messages come from another process: whatever they
+// hold, a decoder returns an error and does not panic.
+type decoder struct {
+	reader *ipc.Reader
+	source messageSource
+}
+
+// messageSource hands the ipc.Reader one message at a time.
+type messageSource struct{ message *exchangev1.Message }
+
+func (s *messageSource) Message() (*ipc.Message, error) {
+	if s.message == nil {
+		return nil, io.EOF
+	}
+	m := s.message
+	s.message = nil
+	return ipc.NewMessage(memory.NewBufferBytes(m.GetMetadata()), memory.NewBufferBytes(m.GetBody())), nil
+}
+
+func (*messageSource) Retain()  {}
+func (*messageSource) Release() {}
+
+var (
+	errNoSchema  = errors.New("batch before its schema")
+	errTwoSchema = errors.New("second schema")
+)
+
+func (c *decoder) schema(m *exchangev1.Message) (err error) {
+	defer recovered("decode schema", &err)
+	if c.reader != nil {
+		return errTwoSchema
+	}
+	c.source.message = m
+	c.reader, err = ipc.NewReaderFromMessageReader(&c.source)
+	if err != nil {
+		return fmt.Errorf("decode schema: %w", err)
+	}
+	return nil
+}
+
+func (c *decoder) batch(m *exchangev1.Message) (b arrow.RecordBatch, err error) {
+	defer recovered("decode batch", &err)
+	if c.reader == nil {
+		return nil, errNoSchema
+	}
+	c.source.message = m
+	b, err = c.reader.Read()
+	if err != nil {
+		return nil, fmt.Errorf("decode batch: %w", err)
+	}
+	b.Retain()
+	return b, nil
+}
+
+// recovered turns a panic of the flatbuffers code, which trusts its input, into an error.
+func recovered(what string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: malformed message: %v", what, p)
+	}
+}
