@@ -58,8 +58,8 @@ var (
 
 	// pure packages decide and compute; they act on nothing. Their tests may: those read golden files and run goroutines.
 	pure = []string{
-		"pkg/checkpoint", "pkg/eventtime", "pkg/expr", "pkg/javafmt", "pkg/jobspec", "pkg/ledger", "pkg/plan", "pkg/rowkey",
-		"pkg/sqltype", "pkg/window",
+		"pkg/checkpoint", "pkg/eventtime", "pkg/expr", "pkg/javafmt", "pkg/jobspec", "pkg/ledger", "pkg/nearest", "pkg/plan",
+		"pkg/rowkey", "pkg/sqltype", "pkg/window",
 		"jobmanager/internal/coordinator", "jobmanager/internal/jobfsm", "jobmanager/internal/scheduler",
 	}
 
