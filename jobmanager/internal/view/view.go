@@ -3,71 +3,18 @@
 package view
 
 import (
+	"pencere/jobmanager/internal/jobfsm"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/plan"
 )
-
-// JobStatus is a job's status, by Flink's names.
-type JobStatus string
-
-// The statuses of a job.
-const (
-	Initializing JobStatus = "INITIALIZING"
-	Created      JobStatus = "CREATED"
-	Running      JobStatus = "RUNNING"
-	Failing      JobStatus = "FAILING"
-	Failed       JobStatus = "FAILED"
-	Cancelling   JobStatus = "CANCELLING"
-	Canceled     JobStatus = "CANCELED"
-	Finished     JobStatus = "FINISHED"
-	Restarting   JobStatus = "RESTARTING"
-	Suspended    JobStatus = "SUSPENDED"
-	Reconciling  JobStatus = "RECONCILING"
-)
-
-// JobStatuses lists all statuses in the order in which Flink's REST API prints them.
-var JobStatuses = []JobStatus{
-	Initializing, Created, Running, Failing, Failed, Cancelling, Canceled, Finished, Restarting, Suspended, Reconciling,
-}
-
-// Terminal reports whether a job in this status has ended for good.
-func (s JobStatus) Terminal() bool { return s == Finished || s == Failed || s == Canceled }
-
-// SubtaskState is the state of an attempt, by the names of Flink's ExecutionState.
-type SubtaskState string
-
-// The states of an attempt.
-const (
-	SubtaskCreated      SubtaskState = "CREATED"
-	SubtaskScheduled    SubtaskState = "SCHEDULED"
-	SubtaskDeploying    SubtaskState = "DEPLOYING"
-	SubtaskInitializing SubtaskState = "INITIALIZING"
-	SubtaskRunning      SubtaskState = "RUNNING"
-	SubtaskFinished     SubtaskState = "FINISHED"
-	SubtaskCanceling    SubtaskState = "CANCELING"
-	SubtaskCanceled     SubtaskState = "CANCELED"
-	SubtaskFailed       SubtaskState = "FAILED"
-	SubtaskReconciling  SubtaskState = "RECONCILING"
-)
-
-// SubtaskStates lists all states.
-var SubtaskStates = []SubtaskState{
-	SubtaskCreated, SubtaskScheduled, SubtaskDeploying, SubtaskInitializing, SubtaskRunning, SubtaskFinished,
-	SubtaskCanceling, SubtaskCanceled, SubtaskFailed, SubtaskReconciling,
-}
-
-// Terminal reports whether an attempt in this state has ended.
-func (s SubtaskState) Terminal() bool {
-	return s == SubtaskFinished || s == SubtaskCanceled || s == SubtaskFailed
-}
 
 // Job is a job.
 type Job struct {
 	ID     string // 32 hexadecimal digits
 	Name   string
-	Status JobStatus
+	Status jobfsm.Status
 	// Since holds when the job last came to each status.
-	Since map[JobStatus]int64
+	Since map[jobfsm.Status]int64
 	// Start is the time of submission, End of the terminal status (0 before).
 	Start, End int64
 	Spec       string // as its user wrote it
@@ -95,9 +42,9 @@ type Vertex struct {
 // Subtask is the current attempt of a subtask.
 type Subtask struct {
 	Index, Attempt int
-	State          SubtaskState
+	State          jobfsm.SubtaskState
 	// Since holds when the attempt came to each state.
-	Since         map[SubtaskState]int64
+	Since         map[jobfsm.SubtaskState]int64
 	Start, End    int64
 	TaskManagerID string
 	Endpoint      string // host:port of the taskmanager's exchange
