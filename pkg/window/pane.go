@@ -1,0 +1,110 @@
+package window
+
+import (
+	"bytes"
+	"math/bits"
+
+	"pencere/pkg/eventtime"
+)
+
+// pane is an open window: its groups, in the order in which their first rows came, and their aggregates.
+//
+// Groups are found by an open-addressing table without pointers. A slot holds the high half of the hash and the group's
+// number plus one; 0 is free. The slot to begin at is the top bits of that half, so the table grows without looking at
+// groups, and the low bits, which the rows of one subtask share by key group, play no part.
+type pane struct {
+	start        int64
+	deadline     eventtime.Watermark
+	slots        []uint64 // a power of two
+	shift        int      // 32 less the number of its bits
+	groups       paged[group]
+	keys         keyArena
+	accumulators []accumulator
+}
+
+// group is a key that has rows. The group's key group is rowkey.KeyGroup of its hash.
+type group struct {
+	hash uint64
+	key  keyRef
+}
+
+const leastSlots = 64
+
+func newPane(accumulators []accumulator) *pane {
+	p := &pane{accumulators: accumulators}
+	p.setSlots(make([]uint64, leastSlots))
+	return p
+}
+
+func (p *pane) setSlots(slots []uint64) {
+	p.slots, p.shift = slots, 32-bits.TrailingZeros(uint(len(slots)))
+}
+
+// find returns the number of the group of a key, which it adds if it is new.
+func (p *pane) find(hash uint64, key []byte) (number uint32, added bool) {
+	tag := uint32(hash >> 32)
+	mask := uint32(len(p.slots) - 1)
+	for i := tag >> p.shift; ; i = (i + 1) & mask {
+		slot := p.slots[i]
+		if slot == 0 {
+			return p.add(hash, key, i), true
+		}
+		if uint32(slot>>32) == tag && p.is(uint32(slot)-1, hash, key) {
+			return uint32(slot) - 1, false
+		}
+	}
+}
+
+func (p *pane) is(number uint32, hash uint64, key []byte) bool {
+	g := p.groups.at(number)
+	return g.hash == hash && bytes.Equal(p.keys.at(g.key), key)
+}
+
+func (p *pane) add(hash uint64, key []byte, slot uint32) uint32 {
+	number := uint32(p.groups.count)
+	p.groups.append(group{hash: hash, key: p.keys.append(key)})
+	p.slots[slot] = hash>>32<<32 | uint64(number+1)
+	if p.groups.count > len(p.slots)/4*3 {
+		p.growSlots()
+	}
+	return number
+}
+
+func (p *pane) growSlots() {
+	old := p.slots
+	p.setSlots(make([]uint64, 2*len(old)))
+	mask := uint32(len(p.slots) - 1)
+	for _, slot := range old {
+		if slot == 0 {
+			continue
+		}
+		i := uint32(slot>>32) >> p.shift
+		for p.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		p.slots[i] = slot
+	}
+}
+
+// memory returns the bytes that the pane holds, without texts in accumulators.
+func (p *pane) memory() int64 {
+	const groupSize = 16
+	n := int64(len(p.slots))*8 + int64(p.groups.count)*groupSize + p.keys.bytes
+	for _, a := range p.accumulators {
+		n += int64(p.groups.count) * a.groupSize()
+	}
+	return n
+}
+
+// sparse reports that the pane's memory is far more than its groups need.
+func (p *pane) sparse() bool { return len(p.slots) > leastSlots && p.groups.count < len(p.slots)/8 }
+
+// reset empties the pane and keeps its memory.
+func (p *pane) reset() {
+	clear(p.slots)
+	p.groups.reset()
+	p.keys.reset()
+	for _, a := range p.accumulators {
+		a.reset()
+	}
+}

@@ -1,0 +1,326 @@
+package window
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"pencere/pkg/eventtime"
+	"pencere/pkg/rowkey"
+	"pencere/pkg/sqltype"
+)
+
+// Config says what a Store groups by and computes.
+type Config struct {
+	Keys       sqltype.Schema // the group columns; none makes one group of each window
+	Aggregates []AggregateSpec
+	Window     Tumbling
+	Alloc      memory.Allocator // of the batches that Fire emits; nil is Go's own
+}
+
+// Columns that a Store's input and output have beside those of Config.
+const (
+	WindowColumn = "$window" // input: BIGINT, the start of the row's window in ms
+	HashColumn   = "$hash"   // input: BIGINT, the bits of rowkey.Hash of the row's key
+	StartColumn  = "window_start"
+	EndColumn    = "window_end"
+)
+
+// Input returns the columns of the batches that Add takes: the keys, the argument of each aggregate that has one, WindowColumn,
+// HashColumn. This is all that needs to travel to the subtask that owns a group.
+func (c Config) Input() sqltype.Schema {
+	input := slices.Clone(c.Keys)
+	for _, a := range c.Aggregates {
+		if a.Arg.Kind != sqltype.Invalid {
+			input = append(input, sqltype.Column{Name: a.Name, Type: a.Arg})
+		}
+	}
+	bigint := sqltype.BigIntType.WithNotNull(true)
+	return append(input, sqltype.Column{Name: WindowColumn, Type: bigint}, sqltype.Column{Name: HashColumn, Type: bigint})
+}
+
+// Result returns the columns of the batches that Fire emits: the keys, the aggregates, StartColumn and EndColumn as TIMESTAMP(3)
+// on the wall clock by which windows are cut. The error is *UnsupportedError.
+func (c Config) Result() (sqltype.Schema, error) {
+	result := slices.Clone(c.Keys)
+	for _, a := range c.Aggregates {
+		t, err := ResultType(a.Func, a.Arg)
+		if err != nil {
+			return nil, err
+		}
+		result = append(result, sqltype.Column{Name: a.Name, Type: t})
+	}
+	bound := sqltype.TimestampType(3).WithNotNull(true)
+	return append(result, sqltype.Column{Name: StartColumn, Type: bound}, sqltype.Column{Name: EndColumn, Type: bound}), nil
+}
+
+// Store holds the open windows of one subtask. A window's groups keep the order in which their first rows came.
+//
+// A fired window's memory is kept for the next one, unless it is far more than was used.
+type Store struct {
+	config    Config
+	input     *arrow.Schema
+	result    *arrow.Schema
+	types     []sqltype.Type // of the aggregates
+	codec     *rowkey.Codec
+	keys      []int // the places of the keys in the input
+	watermark eventtime.Watermark
+
+	panes []*pane // by start
+	spare *pane   // a fired one, to be reused
+
+	// Scratch of Add and Fire.
+	encoded rowkey.Keys
+	groups  []uint32
+	batch   [][]byte
+}
+
+// NewStore returns a store without windows. Errors say what is wrong with config; *UnsupportedError for an aggregate.
+func NewStore(config Config) (*Store, error) {
+	if config.Window.Size < 1 {
+		return nil, fmt.Errorf("window size must be 1 ms or more, got %d", config.Window.Size)
+	}
+	result, err := config.Result()
+	if err != nil {
+		return nil, err
+	}
+	if config.Alloc == nil {
+		config.Alloc = memory.DefaultAllocator
+	}
+	s := &Store{
+		config:    config,
+		input:     config.Input().Arrow(),
+		result:    result.Arrow(),
+		codec:     rowkey.New(config.Keys),
+		watermark: eventtime.None,
+	}
+	for i := range config.Aggregates {
+		s.types = append(s.types, result[len(config.Keys)+i].Type)
+	}
+	for i := range config.Keys {
+		s.keys = append(s.keys, i)
+	}
+	return s, nil
+}
+
+// Added counts what became of rows.
+type Added struct {
+	New       int // rows that opened a group
+	Collapsed int // rows that joined one
+	Late      int // rows whose window had fired by the watermark of this subtask, not taken: their split was idle and came back
+}
+
+// Add takes a batch of rows with the columns of Config.Input. The error says that the batch has others; nothing of it is taken then.
+// The batch is not retained.
+func (s *Store) Add(batch arrow.RecordBatch) (Added, error) {
+	if err := s.check(batch); err != nil {
+		return Added{}, err
+	}
+	s.codec.Encode(&s.encoded, batch, s.keys)
+	columns := batch.Columns()
+	starts := columns[len(columns)-2].(*array.Int64).Values()
+	hashes := columns[len(columns)-1].(*array.Int64).Values()
+	s.groups = slices.Grow(s.groups[:0], len(starts))[:len(starts)]
+
+	var added Added
+	for from := 0; from < len(starts); {
+		to := from + 1
+		for to < len(starts) && starts[to] == starts[from] {
+			to++
+		}
+		if p := s.open(starts[from]); p == nil {
+			added.Late += to - from
+		} else {
+			fresh := s.group(p, hashes, from, to)
+			s.accumulate(p, columns[len(s.keys):], from, to)
+			added.New += fresh
+			added.Collapsed += to - from - fresh
+		}
+		from = to
+	}
+	return added, nil
+}
+
+func (s *Store) check(batch arrow.RecordBatch) error {
+	if int(batch.NumCols()) != s.input.NumFields() {
+		return fmt.Errorf("keyed batch has %d columns, want %d", batch.NumCols(), s.input.NumFields())
+	}
+	for i, field := range s.input.Fields() {
+		if got := batch.Column(i).DataType(); !arrow.TypeEqual(got, field.Type) {
+			return fmt.Errorf("column %q of a keyed batch is %s, want %s", field.Name, got, field.Type)
+		}
+	}
+	return nil
+}
+
+// open returns the open window that begins at start, making it if need be, or nil when it has fired.
+func (s *Store) open(start int64) *pane {
+	i, found := slices.BinarySearchFunc(s.panes, start, func(p *pane, start int64) int {
+		switch {
+		case p.start < start:
+			return -1
+		case p.start > start:
+			return 1
+		default:
+			return 0
+		}
+	})
+	if found {
+		return s.panes[i]
+	}
+	deadline := s.config.Window.deadline(start)
+	if s.watermark >= deadline {
+		return nil
+	}
+	p := s.takePane()
+	p.start, p.deadline = start, deadline
+	s.panes = slices.Insert(s.panes, i, p)
+	return p
+}
+
+func (s *Store) takePane() *pane {
+	if p := s.spare; p != nil {
+		s.spare = nil
+		return p
+	}
+	accumulators := make([]accumulator, len(s.config.Aggregates))
+	for i, spec := range s.config.Aggregates {
+		accumulators[i] = newAccumulator(spec, s.types[i], len(s.config.Keys) > 0)
+	}
+	return newPane(accumulators)
+}
+
+// group finds the groups of the rows from from to to and returns how many of them are new.
+func (s *Store) group(p *pane, hashes []int64, from, to int) (fresh int) {
+	for row := from; row < to; row++ {
+		number, added := p.find(uint64(hashes[row]), s.encoded.Key(row))
+		s.groups[row] = number
+		if added {
+			fresh++
+		}
+	}
+	return fresh
+}
+
+func (s *Store) accumulate(p *pane, columns []arrow.Array, from, to int) {
+	next := 0
+	for i, a := range p.accumulators {
+		var arg arrow.Array
+		if s.config.Aggregates[i].Arg.Kind != sqltype.Invalid {
+			arg = columns[next]
+			next++
+		}
+		a.add(arg, from, s.groups[from:to], p.groups.count)
+	}
+}
+
+// The bounds of an emitted batch: rows, and bytes of text in it unless one row has more.
+const (
+	maxRows = 4096
+	maxText = 16 << 20
+)
+
+// Fire closes the windows that watermark w closes and emits their results, the earliest window first, in batches of at most
+// 4096 rows with the columns of Config.Result. emit owns the batch: it releases it. An error of emit ends Fire and is returned
+// as it is; the store is then of no further use. A watermark that is not newer than the last does nothing.
+func (s *Store) Fire(w eventtime.Watermark, emit func(arrow.RecordBatch) error) error {
+	if w <= s.watermark {
+		return nil
+	}
+	s.watermark = w
+	open := s.panes[:0]
+	for _, p := range s.panes {
+		if w < p.deadline {
+			open = append(open, p)
+			continue
+		}
+		if err := s.emit(p, emit); err != nil {
+			return err
+		}
+		s.recycle(p)
+	}
+	clear(s.panes[len(open):])
+	s.panes = open
+	return nil
+}
+
+func (s *Store) emit(p *pane, emit func(arrow.RecordBatch) error) error {
+	for first := 0; first < p.groups.count; {
+		count := s.collect(p, first)
+		if err := emit(s.results(p, first, count)); err != nil {
+			return err
+		}
+		first += count
+	}
+	return nil
+}
+
+// collect gathers the keys of the next batch, which begins with group first, and returns how many there are.
+func (s *Store) collect(p *pane, first int) int {
+	s.batch = s.batch[:0]
+	text := 0
+	for i := first; i < p.groups.count && len(s.batch) < maxRows; i++ {
+		key := p.keys.at(p.groups.at(uint32(i)).key)
+		text += len(key)
+		for _, a := range p.accumulators {
+			text += a.textSize(uint32(i))
+		}
+		if text > maxText && len(s.batch) > 0 {
+			break
+		}
+		s.batch = append(s.batch, key)
+	}
+	return len(s.batch)
+}
+
+func (s *Store) results(p *pane, first, count int) arrow.RecordBatch {
+	alloc := s.config.Alloc
+	columns := s.codec.Decode(s.batch, alloc)
+	for _, a := range p.accumulators {
+		columns = append(columns, a.result(first, count, alloc))
+	}
+	columns = append(columns, s.bound(p.start, count), s.bound(s.config.Window.End(p.start), count))
+	defer func() {
+		for _, c := range columns {
+			c.Release()
+		}
+	}()
+	return array.NewRecordBatch(s.result, columns, int64(count))
+}
+
+// bound makes a TIMESTAMP column that is ms in all rows.
+func (s *Store) bound(ms int64, count int) arrow.Array {
+	return build(sqltype.TimestampType(3), s.config.Alloc, 0, count, func(uint32) (decimal128.Num, bool) {
+		return sqltype.TimestampValue(ms, 0), true
+	})
+}
+
+func (s *Store) recycle(p *pane) {
+	if s.spare == nil && !p.sparse() {
+		p.reset()
+		s.spare = p
+	}
+}
+
+// OpenWindow describes a window that has not fired.
+type OpenWindow struct {
+	Start, End int64               // wall clock, in ms
+	FiresAt    eventtime.Watermark // the least watermark that fires it
+	Groups     int
+	Bytes      int64 // memory, about
+}
+
+// OpenWindows returns the windows that have not fired, by start.
+func (s *Store) OpenWindows() []OpenWindow {
+	windows := make([]OpenWindow, len(s.panes))
+	for i, p := range s.panes {
+		windows[i] = OpenWindow{
+			Start: p.start, End: s.config.Window.End(p.start), FiresAt: p.deadline, Groups: p.groups.count, Bytes: p.memory(),
+		}
+	}
+	return windows
+}
