@@ -87,6 +87,28 @@ func checkLayout(t *rapid.T, text string, x float64) {
 	}
 }
 
+func TestAppendLong(t *testing.T) {
+	check := func(x int64) {
+		if got, want := string(javafmt.AppendLong([]byte("x"), x)), "x"+strconv.FormatInt(x, 10); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	for power := uint64(1); ; power *= 10 {
+		for _, x := range []int64{int64(power - 1), int64(power), int64(power + 1), int64(9 * power)} {
+			check(x)
+			check(-x)
+		}
+		if power > math.MaxUint64/10 {
+			break
+		}
+	}
+	for shift := range 64 {
+		check(math.MinInt64 >> shift)
+		check(math.MaxInt64 >> shift)
+	}
+	rapid.Check(t, func(t *rapid.T) { check(rapid.Int64().Draw(t, "x")) })
+}
+
 func TestNoAllocations(t *testing.T) {
 	dst := make([]byte, 0, 64)
 	for _, x := range []float64{0, 0.18, 21240, 55000.00000000001, 1.95e8, 1.8014398509481982e16} {
@@ -112,6 +134,13 @@ func FuzzAppend(f *testing.F) {
 			t.Fatalf("%v reads back as %v", y, back)
 		}
 	})
+}
+
+func BenchmarkAppendLong(b *testing.B) {
+	dst := make([]byte, 0, 64)
+	for i := 0; b.Loop(); i++ {
+		javafmt.AppendLong(dst, int64(i&0xfffff)*1001)
+	}
 }
 
 func BenchmarkAppendDouble(b *testing.B) {

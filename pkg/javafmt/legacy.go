@@ -62,10 +62,7 @@ func (f binary) integerDigits() digits {
 		dropped = countDigits(1<<(f.exponent-f.precision-1)) - 1
 	}
 	if dropped > 0 {
-		power := uint64(1)
-		for range dropped {
-			power *= 10
-		}
+		power := powersOfTen[dropped]
 		rest := value % power
 		value /= power
 		if rest >= power/2 {

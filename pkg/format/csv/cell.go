@@ -93,7 +93,7 @@ type integerCell[T int8 | int16 | int32 | int64] struct{ values []T }
 func (c *integerCell[T]) bind(values arrow.Array) bool { return bindValues(&c.values, values) }
 
 func (c *integerCell[T]) append(dst []byte, row int) ([]byte, error) {
-	return strconv.AppendInt(dst, int64(c.values[row]), 10), nil
+	return javafmt.AppendLong(dst, int64(c.values[row])), nil
 }
 
 type floatCell struct{ values []float32 }

@@ -18,7 +18,7 @@ import (
 // Encoder appends rows of one schema as CSV. It is for one goroutine.
 type Encoder struct {
 	columns   []column
-	delimiter []byte
+	delimiter rune
 	null      string
 }
 
@@ -53,7 +53,7 @@ func NewEncoder(schema sqltype.Schema, options Options) (*Encoder, error) {
 	if options.DisableQuote {
 		options.QuoteCharacter = -1
 	}
-	e := &Encoder{delimiter: utf8.AppendRune(nil, options.FieldDelimiter), null: options.NullLiteral}
+	e := &Encoder{delimiter: options.FieldDelimiter, null: options.NullLiteral}
 	q := newQuoting(options)
 	for _, c := range schema {
 		cell := newCell(c.Type, options, q)
@@ -116,7 +116,7 @@ func (e *Encoder) appendRow(dst []byte, row int) (_ []byte, err error) {
 	for i := range e.columns {
 		c := &e.columns[i]
 		if i > 0 {
-			dst = append(dst, e.delimiter...)
+			dst = utf8.AppendRune(dst, e.delimiter)
 		}
 		if c.nulls.isNull(row) {
 			dst = append(dst, e.null...)
