@@ -51,6 +51,7 @@ func benchmarkDecode(b *testing.B, schema sqltype.Schema, messages ...string) {
 		}
 	}
 }
+
 var _ = fmt.Sprint
 var _ arrow.Array
 var _ array.Builder

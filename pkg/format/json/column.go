@@ -104,17 +104,16 @@ func widthOf(kind sqltype.Kind) int {
 }
 
 // added counts a row whose value was just put in place.
-func (c *column) added(alloc memory.Allocator, valid bool) {
-	if !valid && !c.tracked {
-		c.track(alloc)
-	}
+func (c *column) added(alloc memory.Allocator) {
 	if c.tracked {
-		setBit(c.valid.room(alloc, 0, c.rows/8+1), c.rows, valid)
-	}
-	if !valid {
-		c.nulls++
+		c.mark(alloc, true)
 	}
 	c.rows++
+}
+
+// mark sets the validity of the row to come.
+func (c *column) mark(alloc memory.Allocator, valid bool) {
+	setBit(c.valid.room(alloc, 0, c.rows/8+1), c.rows, valid)
 }
 
 // track begins to keep validity bits; all rows so far are valid.
@@ -139,7 +138,7 @@ func setBit(bits []byte, i int, on bool) {
 
 func (c *column) appendBool(alloc memory.Allocator, v bool) {
 	setBit(c.values.room(alloc, 0, c.rows/8+1), c.rows, v)
-	c.added(alloc, true)
+	c.added(alloc)
 }
 
 // appendInt appends an integer, DATE or TIME that fits the column.
@@ -147,42 +146,48 @@ func (c *column) appendInt(alloc memory.Allocator, v int64) {
 	switch c.width {
 	case 1:
 		c.values.room(alloc, c.rows, 1)[0] = byte(v)
+		c.added(alloc)
 	case 2:
 		binary.NativeEndian.PutUint16(c.values.room(alloc, 2*c.rows, 2), uint16(v))
+		c.added(alloc)
 	case 4:
-		binary.NativeEndian.PutUint32(c.values.room(alloc, 4*c.rows, 4), uint32(v))
+		c.append32(alloc, uint32(v))
 	default:
-		binary.NativeEndian.PutUint64(c.values.room(alloc, 8*c.rows, 8), uint64(v))
+		c.append64(alloc, uint64(v))
 	}
-	c.added(alloc, true)
 }
 
-func (c *column) appendFloat(alloc memory.Allocator, v float32) {
-	binary.NativeEndian.PutUint32(c.values.room(alloc, 4*c.rows, 4), math.Float32bits(v))
-	c.added(alloc, true)
+// append32 appends the bits of a value of four bytes.
+func (c *column) append32(alloc memory.Allocator, v uint32) {
+	binary.NativeEndian.PutUint32(c.values.room(alloc, 4*c.rows, 4), v)
+	c.added(alloc)
 }
 
-func (c *column) appendDouble(alloc memory.Allocator, v float64) {
-	binary.NativeEndian.PutUint64(c.values.room(alloc, 8*c.rows, 8), math.Float64bits(v))
-	c.added(alloc, true)
+// append64 appends the bits of a value of eight bytes.
+func (c *column) append64(alloc memory.Allocator, v uint64) {
+	binary.NativeEndian.PutUint64(c.values.room(alloc, 8*c.rows, 8), v)
+	c.added(alloc)
 }
 
 // append128 appends an unscaled DECIMAL or the two words of a timestamp.
 func (c *column) append128(alloc memory.Allocator, v decimal128.Num) {
 	arrow.Decimal128Traits.PutValue(c.values.room(alloc, 16*c.rows, 16), v)
-	c.added(alloc, true)
+	c.added(alloc)
 }
 
 // appendText appends a text or BYTES value and reports whether the batch had room for it.
 func (c *column) appendText(alloc memory.Allocator, v []byte) bool {
 	end := c.used + len(v)
-	if end > math.MaxInt32 {
-		return false
+	if end > len(c.text.bytes) {
+		if end > math.MaxInt32 {
+			return false
+		}
+		c.text.reserve(alloc, end)
 	}
-	copy(c.text.room(alloc, c.used, len(v)), v)
+	copy(c.text.bytes[c.used:end], v)
 	c.used = end
 	c.appendOffset(alloc)
-	c.added(alloc, true)
+	c.added(alloc)
 	return true
 }
 
@@ -205,7 +210,12 @@ func (c *column) appendNull(alloc memory.Allocator) {
 	default:
 		clear(c.values.room(alloc, width*c.rows, width))
 	}
-	c.added(alloc, false)
+	if !c.tracked {
+		c.track(alloc)
+	}
+	c.mark(alloc, false)
+	c.nulls++
+	c.rows++
 }
 
 // isNull reports whether row i is NULL.

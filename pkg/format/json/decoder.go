@@ -18,7 +18,7 @@ type Decoder struct {
 	alloc   memory.Allocator
 	schema  *arrow.Schema
 	columns []column
-	keys    keys
+	keys    *keys
 	scanner scanner
 	tree    tree
 	utf8    []byte // the message's text, where it came in another encoding
@@ -27,10 +27,10 @@ type Decoder struct {
 	stats   Stats
 
 	// Of the record being read:
-	matched int  // members that were a column's, repeats too
-	filled  int  // columns that have a value
-	ignored int  // bad fields made NULL
-	voided  bool // a NOT NULL column has become NULL
+	matched  int  // members that were a column's, repeats too
+	repeated int  // of them
+	ignored  int  // bad fields made NULL
+	voided   bool // a NOT NULL column has become NULL
 }
 
 // NewDecoder compiles a decoder for messages with the schema's columns. Batches take their memory from alloc. It fails for
@@ -45,11 +45,11 @@ func NewDecoder(schema sqltype.Schema, options Options, alloc memory.Allocator) 
 		alloc:   alloc,
 		schema:  schema.Arrow(),
 		columns: make([]column, len(schema)),
-		keys:    newKeys(schema.Names()),
 	}
 	for i, c := range schema {
 		d.columns[i] = newColumn(c, options.TimestampFormat)
 	}
+	d.keys = newKeys(d.columns)
 	return d, nil
 }
 
@@ -147,7 +147,8 @@ func (d *Decoder) refuse(text []byte) (Outcome, error) {
 
 // record reads the object that b begins with. What stands behind it is never looked at.
 func (d *Decoder) record(b []byte) bool {
-	d.matched, d.filled, d.ignored, d.voided, d.keys.last = 0, 0, 0, false, 0
+	d.matched, d.repeated, d.ignored, d.voided = 0, 0, 0, false
+	d.keys.begin()
 	i := skipBlanks(b, 0)
 	if i == len(b) || b[i] != '{' {
 		return d.scanner.malformed(i, "not a JSON object") != none
@@ -156,7 +157,8 @@ func (d *Decoder) record(b []byte) bool {
 		return d.complete(i)
 	}
 	for {
-		if i = d.member(b, i); i == none {
+		c, next := d.field(b, i)
+		if i = d.value(c, b, next); i == none {
 			return false
 		}
 		i = skipBlanks(b, i)
@@ -173,48 +175,34 @@ func (d *Decoder) record(b []byte) bool {
 	}
 }
 
-// member reads a name and its value into the name's column. Once there were as many as columns, what follows is skipped,
-// so a column whose field comes behind repeated ones stays NULL: so does Flink.
-func (d *Decoder) member(b []byte, i int) int {
+// field reads a member's name and returns its column, nil for none, and the position of its value. Once there were as many
+// as there are columns no name is one, so a column whose field comes behind repeated ones stays NULL: so does Flink.
+func (d *Decoder) field(b []byte, i int) (*column, int) {
 	if d.matched == len(d.columns) {
 		_, i = d.scanner.name(b, i)
-		return d.skipValue(b, i)
+		return nil, i
 	}
-	g, next, ok := d.keys.expected(b, i)
-	if ok {
-		next = skipBlanks(b, next)
-	} else {
+	c, next := d.keys.expected(b, i)
+	if c == nil {
 		var name []byte
 		if name, next = d.scanner.name(b, i); next == none {
-			return none
+			return nil, none
 		}
-		if g = d.keys.find(name); g == none {
-			return d.skipValue(b, next)
+		if c = d.keys.find(name); c == nil {
+			return nil, next
 		}
-	}
-	if next == len(b) {
-		return d.scanner.malformed(next, endsEarly)
 	}
 	d.matched++
-	c := &d.columns[g]
 	if c.rows > d.rows {
-		c.dropLast() // of a repeated name the last value counts
-	} else {
-		d.filled++
+		d.repeated++
+		c.dropLast() // the last value counts
 	}
-	return d.value(c, b, next)
-}
-
-func (d *Decoder) skipValue(b []byte, i int) int {
-	if i == none {
-		return none
-	}
-	return d.scanner.skip(b, i)
+	return c, skipBlanks(b, next)
 }
 
 // complete ends the row of an object that closes at position at: columns without a value become NULL.
 func (d *Decoder) complete(at int) bool {
-	if d.filled < len(d.columns) {
+	if d.matched-d.repeated < len(d.columns) {
 		missing := d.fillMissing()
 		if d.options.FailOnMissingField && d.matched < len(d.columns) {
 			d.scanner.fault = fault{at: at, reason: "the field is missing", column: missing}

@@ -47,25 +47,24 @@ func quickDouble(b []byte, i int) (f float64, next int) {
 	if negative {
 		i++
 	}
+	start := i
 	var m uint64
-	start, point := i, 0
-	for ; i < len(b); i++ {
-		if c := b[i]; c-'0' <= 9 {
-			m = m*10 + uint64(c-'0')
-		} else if c == '.' && point == 0 {
-			point = i
-		} else {
-			break
-		}
+	for i < len(b) && b[i]-'0' <= 9 {
+		m = m*10 + uint64(b[i]-'0')
+		i++
 	}
 	whole, fraction := i-start, 0
-	if point > 0 {
-		whole, fraction = point-start, i-point-1
+	if i < len(b) && b[i] == '.' {
+		i++
+		for i < len(b) && b[i]-'0' <= 9 {
+			m = m*10 + uint64(b[i]-'0')
+			i++
+		}
+		if fraction = i - start - whole - 1; fraction == 0 {
+			return 0, none
+		}
 	}
-	switch {
-	case whole == 0 || whole > 1 && b[start] == '0', point > 0 && fraction == 0:
-		return 0, none
-	case whole+fraction > 18 || m >= 1<<53, i < len(b) && (b[i] == '.' || b[i]|0x20 == 'e'):
+	if whole == 0 || whole > 1 && b[start] == '0' || whole+fraction > 18 || m >= 1<<53 || i < len(b) && b[i]|0x20 == 'e' {
 		return 0, none
 	}
 	f = float64(m) / powers[fraction]

@@ -79,19 +79,17 @@ func daysIn(year, month int) int {
 }
 
 // epochDay returns the days since 1970-01-01 of a date of the proleptic Gregorian calendar. The year is taken to begin in
-// March, which puts the leap day at its end (Hinnant, chrono-Compatible Low-Level Date Algorithms).
+// March, which puts the leap day at its end (Hinnant, chrono-Compatible Low-Level Date Algorithms), and is moved by whole
+// cycles of 400 years to be positive.
 func epochDay(year, month, day int) int64 {
+	const cycles = 2_500_000
 	if month <= 2 {
 		year--
 		month += 12
 	}
-	era := year / 400
-	if year < 0 {
-		era = (year - 399) / 400
-	}
-	yearOfEra := year - era*400
-	dayOfYear := (153*(month-3)+2)/5 + day - 1
-	return int64(era)*146097 + int64(yearOfEra*365+yearOfEra/4-yearOfEra/100+dayOfYear) - 719468
+	y := uint64(year + 400*cycles)
+	days := 365*y + y/4 - y/100 + y/400 + uint64(153*(month-3)+2)/5 + uint64(day) - 1
+	return int64(days) - 719468 - cycles*146097
 }
 
 // parseClock reads HH:mm[:ss[.s{0,9}]] at the start of text, up to 24:00:00.
@@ -138,15 +136,17 @@ func parseTime(text []byte) (ms int64, ok bool) {
 
 // timestampLayout is one of the four layouts, by format and type.
 type timestampLayout struct {
-	iso   bool // 'T' between date and time, seconds optional
-	zoned bool // a final Z
-	wrong string
+	iso       bool // seconds are optional
+	zoned     bool // a final Z
+	separator byte // between date and time
+	wrong     string
 }
 
 func layoutOf(format TimestampFormat, zoned bool) timestampLayout {
-	l := timestampLayout{iso: format == ISO8601, zoned: zoned}
+	l := timestampLayout{iso: format == ISO8601, zoned: zoned, separator: ' '}
 	l.wrong = "is not a timestamp in the layout yyyy-MM-dd HH:mm:ss[.fraction]"
 	if l.iso {
+		l.separator = 'T'
 		l.wrong = "is not a timestamp in the layout yyyy-MM-ddTHH:mm[:ss[.fraction]]"
 	}
 	if zoned {
@@ -157,7 +157,7 @@ func layoutOf(format TimestampFormat, zoned bool) timestampLayout {
 
 // parse reads a timestamp. Three layouts resolve leniently in Flink: a day up to 31 is clamped to its month and 24:00 is
 // the next day's midnight. ISO-8601 without zone is java.time's own ISO_LOCAL_DATE_TIME, which does not, and takes 't'.
-func (l timestampLayout) parse(text []byte) (v decimal128.Num, ok bool) {
+func (l *timestampLayout) parse(text []byte) (v decimal128.Num, ok bool) {
 	if l.zoned {
 		last := len(text) - 1
 		if last < 0 || text[last] != 'Z' {
@@ -165,12 +165,9 @@ func (l timestampLayout) parse(text []byte) (v decimal128.Num, ok bool) {
 		}
 		text = text[:last]
 	}
-	if ms, ok := parseCommon(text, l.separator()); ok {
-		return sqltype.TimestampValue(ms, 0), true
-	}
 	strict := l.iso && !l.zoned
 	days, rest, ok := parseDate(text, !strict)
-	if !ok || len(rest) == 0 || rest[0] != l.separator() && !(strict && rest[0] == 't') {
+	if !ok || len(rest) == 0 || rest[0] != l.separator && !(strict && rest[0] == 't') {
 		return v, false
 	}
 	of, rest, ok := parseClock(rest[1:], l.iso)
@@ -184,11 +181,17 @@ func (l timestampLayout) parse(text []byte) (v decimal128.Num, ok bool) {
 	return sqltype.TimestampValue(ms, uint32(of%time.Millisecond)), true
 }
 
-func (l timestampLayout) separator() byte {
-	if l.iso {
-		return 'T'
+// quick reads the string at b[i] where it is a common timestamp without zone. It returns none for all else, good or bad.
+func (l *timestampLayout) quick(b []byte, i int) (v decimal128.Num, next int) {
+	next = i + len(`"yyyy-MM-dd HH:mm:ss"`)
+	if next > len(b) || b[next-1] != '"' {
+		return v, none
 	}
-	return ' '
+	ms, ok := parseCommon(b[i+1:next-1], l.separator)
+	if !ok {
+		return v, none
+	}
+	return sqltype.TimestampValue(ms, 0), next
 }
 
 // parseCommon reads the nineteen characters yyyy-MM-ddTHH:mm:ss of a date that exists in milliseconds since 1970; not ok
@@ -201,8 +204,9 @@ func parseCommon(text []byte, separator byte) (ms int64, ok bool) {
 	date := binary.LittleEndian.Uint64(text) ^ 0x2d30302d30303030       // yyyy-MM-
 	clock := binary.LittleEndian.Uint64(text[11:]) ^ 0x30303a30303a3030 // HH:mm:ss
 	day10, day1 := uint64(text[8]-'0'), uint64(text[9]-'0')
-	const notDigits = 0x7676767676767676
-	wrong := (date+notDigits|date|clock+notDigits|clock)&highs | date&0xff0000ff00000000 | clock&0x0000ff0000ff0000
+	const notDigits = 0x7676767676767676 // added to a byte above 9 it sets the high bit
+	wrong := (date + notDigits) | date | (clock + notDigits) | clock
+	wrong = wrong&highs | date&0xff0000ff00000000 | clock&0x0000ff0000ff0000
 	if wrong != 0 || day10 > 3 || day1 > 9 {
 		return 0, false
 	}

@@ -12,9 +12,9 @@ import (
 // members with one name the last value in the first one's place. It works without recursion.
 type tree struct {
 	nodes   []node
-	serial  int32            // of the node added last
-	members map[member]int32 // the nodes of objects' members, to find repeated names
-	arena   []byte           // names and scalars as they will be printed
+	serial  int32                // of the node added last
+	members map[treeMember]int32 // the nodes of objects' members, to find repeated names
+	arena   []byte               // names and scalars as they will be printed
 	scratch []byte
 	out     []byte
 }
@@ -31,7 +31,7 @@ type node struct {
 
 type span struct{ from, to int }
 
-type member struct {
+type treeMember struct {
 	object int32 // its id
 	name   string
 }
@@ -45,7 +45,7 @@ const manyNodes = 4096
 // rewrite returns the text of the well-formed container b. The result is good until the next call.
 func (t *tree) rewrite(b []byte) []byte {
 	if t.members == nil || len(t.nodes) > manyNodes {
-		*t = tree{members: make(map[member]int32)}
+		*t = tree{members: make(map[treeMember]int32)}
 	}
 	t.nodes, t.serial, t.arena, t.out = t.nodes[:0], 0, t.arena[:0], t.out[:0]
 	clear(t.members)
@@ -87,7 +87,7 @@ func (t *tree) add(parent int32, n node) int32 {
 	t.serial++
 	n.id = t.serial
 	if n.name.to > 0 {
-		m := member{t.nodes[parent].id, string(t.arena[n.name.from:n.name.to])}
+		m := treeMember{t.nodes[parent].id, string(t.arena[n.name.from:n.name.to])}
 		if old, ok := t.members[m]; ok {
 			n.next = t.nodes[old].next
 			t.nodes[old] = n

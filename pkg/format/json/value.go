@@ -2,6 +2,7 @@ package json
 
 import (
 	"bytes"
+	"math"
 
 	"pencere/pkg/sqltype"
 )
@@ -18,9 +19,18 @@ const (
 	tooLong     = "makes a text column longer than 2 GiB"
 )
 
-// value reads the value at i into column c and returns the position behind it. Whatever its kind, a well-formed value is
-// read to its end, so that a bad one costs its own field only.
+// value reads the value at i into column c, if there is one, and returns the position behind it. Whatever its kind, a
+// well-formed value is read to its end, so that a bad one costs its own field only.
 func (d *Decoder) value(c *column, b []byte, i int) int {
+	if c == nil {
+		if i == none {
+			return none
+		}
+		return d.scanner.skip(b, i)
+	}
+	if i == len(b) {
+		return d.scanner.malformed(i, endsEarly)
+	}
 	switch first := b[i]; {
 	case first == '"':
 		return d.textValue(c, b, i)
@@ -33,11 +43,8 @@ func (d *Decoder) value(c *column, b []byte, i int) int {
 	}
 }
 
-// settle ends a field: with the reason empty its value is in the column, else it is a bad field.
-func (d *Decoder) settle(c *column, f fault, next int) int {
-	if f.reason == "" {
-		return next
-	}
+// spoiled is the end of a field whose value, which ends at next, is not one of its column.
+func (d *Decoder) spoiled(c *column, f fault, next int) int {
 	if d.options.OnError == Ignore && !f.full {
 		d.ignored++
 		d.null(c)
@@ -49,6 +56,12 @@ func (d *Decoder) settle(c *column, f fault, next int) int {
 }
 
 func (d *Decoder) textValue(c *column, b []byte, i int) int {
+	if c.typ.Kind == sqltype.Timestamp {
+		if v, next := c.layout.quick(b, i); next != none {
+			c.append128(d.alloc, v)
+			return next
+		}
+	}
 	end, escaped, wide := scanString(b, i+1)
 	if end == len(b) {
 		return d.scanner.malformed(i, endsEarly)
@@ -57,18 +70,22 @@ func (d *Decoder) textValue(c *column, b []byte, i int) int {
 	if escaped || wide {
 		var reason string
 		if text, reason = d.scanner.decode(text, escaped, wide); reason != "" {
-			return d.settle(c, fault{at: i, reason: reason, value: b[i+1 : end]}, end+1)
+			return d.spoiled(c, fault{at: i, reason: reason, value: b[i+1 : end]}, end+1)
 		}
 	}
-	f := fault{at: i, value: text}
-	f.reason, f.full = d.convertText(c, text)
-	return d.settle(c, f, end+1)
+	if c.typ.IsText() && c.appendText(d.alloc, text) {
+		return end + 1
+	}
+	if reason, full := d.convertText(c, text); reason != "" {
+		return d.spoiled(c, fault{at: i, reason: reason, value: text, full: full}, end+1)
+	}
+	return end + 1
 }
 
 func (d *Decoder) convertText(c *column, text []byte) (reason string, full bool) {
 	switch c.typ.Kind {
 	case sqltype.Char, sqltype.VarChar:
-		return d.text(c, text)
+		return tooLong, true // textValue has tried
 	case sqltype.Timestamp, sqltype.TimestampLTZ:
 		return d.timestamp(c, text), false
 	case sqltype.Date:
@@ -91,14 +108,19 @@ func (d *Decoder) convertText(c *column, text []byte) (reason string, full bool)
 
 func (d *Decoder) numberValue(c *column, b []byte, i int) int {
 	switch c.typ.Kind {
-	case sqltype.BigInt, sqltype.Int:
-		if v, next := quickInt(b, i); next != none && fits(c.typ.Kind, v) {
-			c.appendInt(d.alloc, v)
+	case sqltype.BigInt:
+		if v, next := quickInt(b, i); next != none {
+			c.append64(d.alloc, uint64(v))
+			return next
+		}
+	case sqltype.Int:
+		if v, next := quickInt(b, i); next != none && v == int64(int32(v)) {
+			c.append32(d.alloc, uint32(v))
 			return next
 		}
 	case sqltype.Double:
 		if v, next := quickDouble(b, i); next != none {
-			c.appendDouble(d.alloc, v)
+			c.append64(d.alloc, math.Float64bits(v))
 			return next
 		}
 	}
@@ -106,9 +128,10 @@ func (d *Decoder) numberValue(c *column, b []byte, i int) int {
 	if end == none {
 		return none
 	}
-	f := fault{at: i, value: b[i:end]}
-	f.reason, f.full = d.convertNumber(c, b[i:end], fractional)
-	return d.settle(c, f, end)
+	if reason, full := d.convertNumber(c, b[i:end], fractional); reason != "" {
+		return d.spoiled(c, fault{at: i, reason: reason, value: b[i:end], full: full}, end)
+	}
+	return end
 }
 
 func (d *Decoder) convertNumber(c *column, number []byte, fractional bool) (reason string, full bool) {
@@ -140,18 +163,19 @@ func (d *Decoder) wordValue(c *column, b []byte, i int) int {
 	if end == none {
 		return none
 	}
-	f := fault{at: i, value: b[i:end], reason: "is not a value of the column's type"}
 	switch {
 	case b[i] == 'n':
 		d.null(c)
-		f.reason = ""
 	case c.typ.Kind == sqltype.Boolean:
 		c.appendBool(d.alloc, b[i] == 't')
-		f.reason = ""
-	case c.typ.IsText():
-		f.reason, f.full = d.text(c, b[i:end])
+	case !c.typ.IsText():
+		return d.spoiled(c, fault{at: i, reason: "is not a value of the column's type", value: b[i:end]}, end)
+	default:
+		if reason, full := d.text(c, b[i:end]); reason != "" {
+			return d.spoiled(c, fault{at: i, reason: reason, value: b[i:end], full: full}, end)
+		}
 	}
-	return d.settle(c, f, end)
+	return end
 }
 
 // containerValue reads an object or array: for text columns it is written anew, for BOOLEAN it is not true.
@@ -160,15 +184,17 @@ func (d *Decoder) containerValue(c *column, b []byte, i int) int {
 	if end == none {
 		return none
 	}
-	f := fault{at: i, value: b[i:end], reason: wrongObject}
 	switch {
 	case c.typ.Kind == sqltype.Boolean:
 		c.appendBool(d.alloc, false)
-		f.reason = ""
-	case c.typ.IsText():
-		f.reason, f.full = d.text(c, d.tree.rewrite(b[i:end]))
+	case !c.typ.IsText():
+		return d.spoiled(c, fault{at: i, reason: wrongObject, value: b[i:end]}, end)
+	default:
+		if reason, full := d.text(c, d.tree.rewrite(b[i:end])); reason != "" {
+			return d.spoiled(c, fault{at: i, reason: reason, value: b[i:end], full: full}, end)
+		}
 	}
-	return d.settle(c, f, end)
+	return end
 }
 
 func (d *Decoder) text(c *column, text []byte) (reason string, full bool) {
@@ -206,9 +232,9 @@ func (d *Decoder) double(c *column, text []byte) (reason string) {
 		return notNumber
 	}
 	if size == 32 {
-		c.appendFloat(d.alloc, float32(f))
+		c.append32(d.alloc, math.Float32bits(float32(f)))
 	} else {
-		c.appendDouble(d.alloc, f)
+		c.append64(d.alloc, math.Float64bits(f))
 	}
 	return ""
 }
