@@ -165,9 +165,10 @@ func (k *Keys) reset(rows, length int) {
 func measure(k *Keys, values arrow.Array) {
 	offsets := textOffsets(values)
 	lengths := k.offsets[1:]
+	nulls := values.NullN() > 0
 	for row := range lengths {
 		n := int(offsets[row+1] - offsets[row])
-		if values.IsNull(row) {
+		if nulls && values.IsNull(row) {
 			n = 0
 		}
 		lengths[row] += varintLen(n) + n
@@ -236,18 +237,26 @@ func encodeBooleans(k *Keys, c *column, values *array.Boolean) {
 	}
 }
 
+// The one NaN of keys, as Java's floatToIntBits and doubleToLongBits have it.
+const (
+	floatNaN  uint32 = 0x7fc00000
+	doubleNaN uint64 = 0x7ff8000000000000
+)
+
 func putFloat(dst []byte, v float32) {
+	b := math.Float32bits(v)
 	if v != v {
-		v = float32(math.NaN())
+		b = floatNaN
 	}
-	binary.LittleEndian.PutUint32(dst, math.Float32bits(v))
+	binary.LittleEndian.PutUint32(dst, b)
 }
 
 func putDouble(dst []byte, v float64) {
+	b := math.Float64bits(v)
 	if v != v {
-		v = math.NaN()
+		b = doubleNaN
 	}
-	binary.LittleEndian.PutUint64(dst, math.Float64bits(v))
+	binary.LittleEndian.PutUint64(dst, b)
 }
 
 func putMoney(dst []byte, v decimal128.Num) {
@@ -263,14 +272,18 @@ func putNanos(dst []byte, v decimal128.Num) {
 
 func encodeText(k *Keys, values arrow.Array) {
 	offsets, bytes := textOffsets(values), textBytes(values)
+	nulls := values.NullN() > 0
 	for row, at := range k.cursors {
-		if values.IsNull(row) {
-			k.bytes[at] = 0
-			k.cursors[row] = at + 1
-			continue
-		}
 		v := bytes[offsets[row]:offsets[row+1]]
-		at += binary.PutUvarint(k.bytes[at:], uint64(len(v)))
+		if nulls && values.IsNull(row) {
+			v = nil
+		}
+		if len(v) < 0x80 {
+			k.bytes[at] = byte(len(v))
+			at++
+		} else {
+			at += binary.PutUvarint(k.bytes[at:], uint64(len(v)))
+		}
 		k.cursors[row] = at + copy(k.bytes[at:], v)
 	}
 }
@@ -313,4 +326,9 @@ func textBytes(values arrow.Array) []byte {
 	return nil
 }
 
-func varintLen(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
+func varintLen(n int) int {
+	if n < 0x80 {
+		return 1
+	}
+	return (bits.Len(uint(n)) + 6) / 7
+}

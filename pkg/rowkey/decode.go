@@ -18,8 +18,10 @@ import (
 func (c *Codec) Decode(keys [][]byte, alloc memory.Allocator) []arrow.Array {
 	arrays := make([]arrow.Array, len(c.columns))
 	var rest [][]byte // of each key, what follows the texts decoded so far
+	nulls := c.columnsWithNull(keys)
 	for i := range c.columns {
 		d := decoder{column: &c.columns[i], keys: keys, alloc: alloc}
+		d.hasNull = nulls[d.nullByte]&d.nullBit != 0
 		if d.layout != text {
 			arrays[i] = d.fixed()
 			continue
@@ -30,6 +32,17 @@ func (c *Codec) Decode(keys [][]byte, alloc memory.Allocator) []arrow.Array {
 		arrays[i] = d.texts(rest)
 	}
 	return arrays
+}
+
+// columnsWithNull returns the bitmap of the columns in which any key is NULL.
+func (c *Codec) columnsWithNull(keys [][]byte) []byte {
+	nulls := make([]byte, c.bitmap)
+	for _, key := range keys {
+		for i := range nulls {
+			nulls[i] |= key[i]
+		}
+	}
+	return nulls
 }
 
 func (c *Codec) afterFixed(keys [][]byte) [][]byte {
@@ -43,8 +56,9 @@ func (c *Codec) afterFixed(keys [][]byte) [][]byte {
 // decoder makes the array of one column.
 type decoder struct {
 	*column
-	keys  [][]byte
-	alloc memory.Allocator
+	keys    [][]byte
+	hasNull bool
+	alloc   memory.Allocator
 }
 
 func (d decoder) fixed() arrow.Array {
@@ -148,20 +162,17 @@ func (d decoder) array(buffers ...*memory.Buffer) arrow.Array {
 
 // validity returns the bitmap of values that are not NULL, nil when none is, and the number of NULL.
 func (d decoder) validity() (*memory.Buffer, int) {
-	nulls := 0
-	for _, key := range d.keys {
-		if key[d.nullByte]&d.nullBit != 0 {
-			nulls++
-		}
-	}
-	if nulls == 0 {
+	if !d.hasNull {
 		return nil, 0
 	}
 	buffer := d.buffer(int(bitutil.BytesForBits(int64(len(d.keys)))))
 	clear(buffer.Bytes())
+	nulls := 0
 	for i, key := range d.keys {
 		if key[d.nullByte]&d.nullBit == 0 {
 			bitutil.SetBit(buffer.Bytes(), i)
+		} else {
+			nulls++
 		}
 	}
 	return buffer, nulls

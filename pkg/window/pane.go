@@ -40,23 +40,33 @@ func (p *pane) setSlots(slots []uint64) {
 	p.slots, p.shift = slots, 32-bits.TrailingZeros(uint(len(slots)))
 }
 
-// find returns the number of the group of a key, which it adds if it is new.
-func (p *pane) find(hash uint64, key []byte) (number uint32, added bool) {
-	tag := uint32(hash >> 32)
+// home returns the slot at which the search for a hash begins.
+func (p *pane) home(hash uint64) uint32 { return uint32(hash>>32) >> p.shift }
+
+// find returns the number of the group of a key, which it adds if it is new. seen is what the hash's home slot held a moment
+// ago: slots only ever go from free to taken, so a group seen there is still the one.
+func (p *pane) find(hash uint64, key []byte, seen uint64) (number uint32, added bool) {
+	if p.holds(seen, hash, key) {
+		return uint32(seen) - 1, false
+	}
 	mask := uint32(len(p.slots) - 1)
-	for i := tag >> p.shift; ; i = (i + 1) & mask {
+	for i := p.home(hash); ; i = (i + 1) & mask {
 		slot := p.slots[i]
 		if slot == 0 {
 			return p.add(hash, key, i), true
 		}
-		if uint32(slot>>32) == tag && p.is(uint32(slot)-1, hash, key) {
+		if p.holds(slot, hash, key) {
 			return uint32(slot) - 1, false
 		}
 	}
 }
 
-func (p *pane) is(number uint32, hash uint64, key []byte) bool {
-	g := p.groups.at(number)
+// holds reports whether slot is that of the key's group.
+func (p *pane) holds(slot, hash uint64, key []byte) bool {
+	if slot>>32 != hash>>32 || slot == 0 {
+		return false
+	}
+	g := p.groups.at(uint32(slot) - 1)
 	return g.hash == hash && bytes.Equal(p.keys.at(g.key), key)
 }
 

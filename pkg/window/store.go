@@ -6,7 +6,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"pencere/pkg/eventtime"
@@ -76,6 +75,7 @@ type Store struct {
 	// Scratch of Add and Fire.
 	encoded rowkey.Keys
 	groups  []uint32
+	homes   [64]uint64
 	batch   [][]byte
 }
 
@@ -196,11 +196,19 @@ func (s *Store) takePane() *pane {
 
 // group finds the groups of the rows from from to to and returns how many of them are new.
 func (s *Store) group(p *pane, hashes []int64, from, to int) (fresh int) {
-	for row := from; row < to; row++ {
-		number, added := p.find(uint64(hashes[row]), s.encoded.Key(row))
-		s.groups[row] = number
-		if added {
-			fresh++
+	for ; from < to; from += len(s.homes) {
+		block := hashes[from:min(from+len(s.homes), to)]
+		// With a million groups each look into the table misses the CPU's caches. Looks that do not wait for each other miss
+		// together, which halves the cost of a row.
+		for i, hash := range block {
+			s.homes[i] = p.slots[p.home(uint64(hash))]
+		}
+		for i, hash := range block {
+			number, added := p.find(uint64(hash), s.encoded.Key(from+i), s.homes[i])
+			s.groups[from+i] = number
+			if added {
+				fresh++
+			}
 		}
 	}
 	return fresh
@@ -294,9 +302,13 @@ func (s *Store) results(p *pane, first, count int) arrow.RecordBatch {
 
 // bound makes a TIMESTAMP column that is ms in all rows.
 func (s *Store) bound(ms int64, count int) arrow.Array {
-	return build(sqltype.TimestampType(3), s.config.Alloc, 0, count, func(uint32) (decimal128.Num, bool) {
-		return sqltype.TimestampValue(ms, 0), true
-	})
+	b := array.NewDecimal128Builder(s.config.Alloc, sqltype.TimestampType(3).Arrow().(*arrow.Decimal128Type))
+	defer b.Release()
+	b.Reserve(count)
+	for range count {
+		b.UnsafeAppend(sqltype.TimestampValue(ms, 0))
+	}
+	return b.NewArray()
 }
 
 func (s *Store) recycle(p *pane) {

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"pencere/pkg/arrowpool"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/rowkey"
 	"pencere/pkg/sqltype"
@@ -158,21 +159,24 @@ func BenchmarkAssign(b *testing.B) {
 	}
 }
 
-// BenchmarkAdd adds rows to a window of 1.2 million groups: as new ones, and once more.
+// BenchmarkAdd adds rows to a window of 1.2 million groups: as new ones, in the memory of the window before, and once more.
 func BenchmarkAdd(b *testing.B) {
 	const groups = 1_200_000 / benchRows * benchRows
 	batches := benchBatches(groups)
 	b.Run("new", func(b *testing.B) {
 		s := mustStore(b, reference)
-		watermark := eventtime.Watermark(0)
+		start := int64(0)
 		for b.Loop() {
-			for _, batch := range batches {
+			b.StopTimer()
+			if err := s.Fire(eventtime.Watermark(start), discard); err != nil {
+				b.Fatal(err)
+			}
+			start += reference.Window.Size
+			moved := inWindow(batches, start)
+			b.StartTimer()
+			for _, batch := range moved {
 				mustAdd(b, s, batch)
 			}
-			b.StopTimer()
-			s = mustStore(b, reference)
-			watermark++
-			b.StartTimer()
 		}
 		perRow(b, groups)
 	})
@@ -190,10 +194,28 @@ func BenchmarkAdd(b *testing.B) {
 	})
 }
 
+// inWindow returns reference batches with all their rows in the window that begins at start.
+func inWindow(batches []arrow.RecordBatch, start int64) []arrow.RecordBatch {
+	b := array.NewInt64Builder(memory.DefaultAllocator)
+	defer b.Release()
+	for range benchRows {
+		b.Append(start)
+	}
+	starts := b.NewInt64Array()
+	moved := make([]arrow.RecordBatch, len(batches))
+	for i, batch := range batches {
+		columns := append([]arrow.Array{}, batch.Columns()...)
+		columns[6] = starts
+		moved[i] = array.NewRecordBatch(batch.Schema(), columns, batch.NumRows())
+	}
+	return moved
+}
+
 func BenchmarkFire(b *testing.B) {
 	const groups = 100 * benchRows
 	batches := benchBatches(groups)
 	for _, config := range []window.Config{reference, withAggregates(reference)} {
+		config.Alloc = arrowpool.New(64 << 20)
 		b.Run(fmt.Sprintf("aggregates=%d", len(config.Aggregates)), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
