@@ -99,12 +99,14 @@ func (r *run) checkpoint(w *Writer, rows int) error {
 	return w.Commit(pending)
 }
 
-// finish lets the job run to its end on a disk that works, and checks that each row was published once, in order.
+// finish lets the job run to its end on a disk that works, turns the machine off once more, and checks that each row
+// was published once.
 func (r *run) finish() {
 	r.t.Helper()
 	if err := r.attemptOnce(); err != nil {
 		r.t.Fatalf("attempt on a sound disk: %v", err)
 	}
+	r.disk.crash(r.random)
 	var want []string
 	for n := range r.total {
 		want = append(want, strconv.Itoa(n))
