@@ -15,7 +15,7 @@ export interface VertexLoad {
   watermark?: number | undefined; // the lowest of the subtasks
 }
 
-const sizes: Sizes = { width: 296, height: 190, gapX: 104, gapY: 28, margin: 20 };
+const sizes: Sizes = { width: 296, height: 190, gapX: 124, gapY: 28, margin: 20 };
 
 // operators cuts a vertex's name into its chain.
 export function operators(name: string): string[] {
@@ -37,7 +37,7 @@ export function OperatorGraph({ job, loads, selected }: { job: Job; loads: Map<s
   const vertices = new Map(job.vertices.map((v) => [v.id, v]));
   return (
     <div className="graph" role="region" aria-label="Operator graph" tabIndex={0}>
-      <svg viewBox={`0 0 ${picture.width} ${picture.height}`} style={{ minWidth: picture.width * 0.8, maxWidth: picture.width }}>
+      <svg viewBox={`0 0 ${picture.width} ${picture.height}`} style={{ minWidth: picture.width * 0.76, maxWidth: picture.width }}>
         <defs>
           <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M1 1 7 4 1 7" /></marker>
         </defs>
@@ -56,7 +56,7 @@ export function OperatorGraph({ job, loads, selected }: { job: Job; loads: Map<s
 }
 
 function Edge({ link, flowing }: { link: Link; flowing: boolean }) {
-  const width = link.strategy.length * 7 + 18;
+  const width = link.strategy.length * 7.2 + 14;
   return (
     <g className={flowing ? 'edge flowing' : 'edge'}>
       <path d={link.path} markerEnd="url(#arrow)" />

@@ -5,6 +5,7 @@ import { bytes, count, duration, isWatermark, none, plural, rate, watermark } fr
 import { OperatorGraph, type VertexLoad } from './graphview';
 import { usePolled } from './poll';
 import { jobHref } from './route';
+import { terminal } from './state';
 import { Table, type Column } from './table';
 import { Answer, Badge, Empty, Instant, Panel, Sparkline, TaskCounts } from './ui';
 
@@ -42,7 +43,7 @@ async function loads(job: Job, signal: AbortSignal): Promise<Map<string, VertexL
 export function JobOverviewTab({ job, selected, interval }: { job: Job; selected: string | undefined; interval: number }) {
   const graph = usePolled(`graph/${job.jid}/${job.vertices.length}`, (s) => loads(job, s), interval);
   const vertex = job.vertices.find((v) => v.id === selected) ?? job.vertices[0];
-  if (!vertex) return <Empty title="No graph">The job ended before it had one. Its exceptions say why.</Empty>;
+  if (!vertex) return <NoGraph job={job} />;
   return (
     <>
       <Glance job={job} loads={graph.data} interval={interval} />
@@ -55,6 +56,11 @@ export function JobOverviewTab({ job, selected, interval }: { job: Job; selected
       <Subtasks job={job} vertex={vertex} interval={interval} />
     </>
   );
+}
+
+function NoGraph({ job }: { job: Job }) {
+  if (!terminal(job.state)) return <Empty title="No graph yet">It is there as soon as the job has been initialized.</Empty>;
+  return <Empty title="No graph">The job ended before it had one. Its <a href={jobHref(job.jid, 'exceptions')}>exceptions</a> say why.</Empty>;
 }
 
 // inOrder lists the vertices from the sources to the sinks; the plan has them the other way round.
@@ -97,12 +103,11 @@ function Glance({ job, loads, interval }: { job: Job; loads: Map<string, VertexL
   const splits = usePolled(`splits/${job.jid}`, (s) => api.splits(job.jid, s), interval);
   const { sources, sinks } = ends(job);
   const vertices = new Map(job.vertices.map((v) => [v.id, v]));
-  // Flink counts what crosses the network: a source has nothing in, so what it sends stands for what it reads.
-  const read = total(sources, (id) => loads?.get(id)?.recordsIn || loads?.get(id)?.recordsOut);
-  const written = total(sinks, (id) => loads?.get(id)?.recordsOut || loads?.get(id)?.recordsIn);
+  const read = total(sources, (id) => loads?.get(id)?.recordsIn);
+  const written = total(sinks, (id) => loads?.get(id)?.recordsOut);
   const marks = [...sinks].map((id) => loads?.get(id)?.watermark).filter((m) => m !== undefined);
-  const readRecords = total(sources, (id) => vertices.get(id)?.metrics['read-records'] || vertices.get(id)?.metrics['write-records']);
-  const writtenRecords = total(sinks, (id) => vertices.get(id)?.metrics['write-records'] || vertices.get(id)?.metrics['read-records']);
+  const readRecords = total(sources, (id) => vertices.get(id)?.metrics['read-records']);
+  const writtenRecords = total(sinks, (id) => vertices.get(id)?.metrics['write-records']);
   return (
     <div className="tiles glance">
       <Flow label="Read" rate={read} records={readRecords} history={useHistory(loads, read)} />
