@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -162,6 +163,34 @@ func TestFaultAtEachOperation(t *testing.T) {
 				}
 				r.finish()
 			}
+		}
+	}
+}
+
+// Errors name what was done, the path, and the remedy.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	for fault, remedy := range map[error]string{
+		syscall.ENOSPC: "no space left on device: free space on the file system of out",
+		syscall.EDQUOT: "free space on the file system of out",
+		syscall.EACCES: "permission denied: let the user that the taskmanager runs as write to out",
+		syscall.EROFS:  "write to out",
+	} {
+		d := newDisk()
+		w, err := open(Config{Dir: "out", Job: "j", Extension: ".csv"}, newEncoder(t), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Write(batchOf(0, 3)); err != nil {
+			t.Fatal(err)
+		}
+		d.failAt, d.fault = d.ops, fault
+		_, err = w.Prepare()
+		if want := "write part file: write out/.part-j-0-0.inprogress.0: "; err == nil ||
+			!strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), remedy) {
+			t.Errorf("error %q, want %q and %q", err, want, remedy)
+		}
+		if again := w.Write(batchOf(3, 4)); !errors.Is(again, fault) {
+			t.Errorf("after the error the writer says %v", again)
 		}
 	}
 }
