@@ -6,6 +6,7 @@
 package javafmt
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -53,7 +54,7 @@ const (
 
 // appendSpecial writes NaN, infinities and zeros, and the sign of any other x, of which it returns the magnitude.
 func appendSpecial(dst []byte, x float64) (_ []byte, magnitude float64, done bool) {
-	if x != x {
+	if math.IsNaN(x) {
 		return append(dst, "NaN"...), 0, true
 	}
 	if math.Signbit(x) {
@@ -73,7 +74,7 @@ func appendSpecial(dst []byte, x float64) (_ []byte, magnitude float64, done boo
 // quicker than a search for the shortest digits. below is the power of ten of the digits that F holds for certain (6
 // for float32, 15 for float64): decimals of so many digits all read back as different numbers, so the one that reads
 // back as x is the shortest. Both operands of the division are exact, so it rounds as reading does.
-func fewDigits[F float32 | float64](x F, below F) (n uint64, ok bool) {
+func fewDigits[F float32 | float64](x, below F) (n uint64, ok bool) {
 	scaled := x * 10_000
 	if scaled >= below {
 		return 0, false
@@ -111,10 +112,8 @@ func appendShortest(dst []byte, x float64, bits int) []byte {
 	mark := len(dst)
 	if x < plainTo {
 		dst = strconv.AppendFloat(dst, x, 'f', -1, bits)
-		for _, c := range dst[mark:] {
-			if c == '.' {
-				return dst
-			}
+		if bytes.IndexByte(dst[mark:], '.') >= 0 {
+			return dst
 		}
 		return append(dst, ".0"...)
 	}

@@ -5,12 +5,14 @@ package javafmt_test
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 
 	"pencere/pkg/javafmt"
@@ -23,10 +25,8 @@ var (
 )
 
 func TestDoubleAgainstJDK(t *testing.T) {
-	compareWithJDK(t, "double", func(out io.Writer, random *rand.Rand) {
-		for range *count {
-			binary.Write(out, binary.BigEndian, math.Float64bits(randomDouble(random)))
-		}
+	compareWithJDK(t, "double", func(dst []byte, random *rand.Rand) []byte {
+		return binary.BigEndian.AppendUint64(dst, math.Float64bits(randomDouble(random)))
 	}, func(in io.Reader) ([]byte, error) {
 		var pattern uint64
 		err := binary.Read(in, binary.BigEndian, &pattern)
@@ -35,10 +35,8 @@ func TestDoubleAgainstJDK(t *testing.T) {
 }
 
 func TestFloatAgainstJDK(t *testing.T) {
-	compareWithJDK(t, "float", func(out io.Writer, random *rand.Rand) {
-		for range *count {
-			binary.Write(out, binary.BigEndian, math.Float32bits(randomFloat(random)))
-		}
+	compareWithJDK(t, "float", func(dst []byte, random *rand.Rand) []byte {
+		return binary.BigEndian.AppendUint32(dst, math.Float32bits(randomFloat(random)))
 	}, func(in io.Reader) ([]byte, error) {
 		var pattern uint32
 		err := binary.Read(in, binary.BigEndian, &pattern)
@@ -46,9 +44,9 @@ func TestFloatAgainstJDK(t *testing.T) {
 	})
 }
 
-// compareWithJDK sends the patterns that generate writes to the Java program, and compares its lines with what
-// next makes of the same patterns.
-func compareWithJDK(t *testing.T, kind string, generate func(io.Writer, *rand.Rand), next func(io.Reader) ([]byte, error)) {
+// compareWithJDK sends the patterns that generate appends to the Java program, and compares its lines with what next
+// makes of the same patterns.
+func compareWithJDK(t *testing.T, kind string, generate func([]byte, *rand.Rand) []byte, next func(io.Reader) ([]byte, error)) {
 	java := exec.Command("java", "testdata/ToString.java", kind)
 	java.Stderr = os.Stderr
 	input, err := java.StdinPipe()
@@ -63,14 +61,22 @@ func compareWithJDK(t *testing.T, kind string, generate func(io.Writer, *rand.Ra
 		t.Fatalf("start a JDK 17's java: %v", err)
 	}
 	send := func(to io.WriteCloser) {
-		buffered := bufio.NewWriterSize(to, 1<<16)
-		generate(buffered, rand.New(rand.NewPCG(*seed, 0)))
-		buffered.Flush()
-		to.Close()
+		buffered, random := bufio.NewWriterSize(to, 1<<16), rand.New(rand.NewPCG(*seed, 0))
+		var pattern []byte
+		for range *count {
+			pattern = generate(pattern[:0], random)
+			if _, err := buffered.Write(pattern); err != nil {
+				break // the reader says why
+			}
+		}
+		if err := errors.Join(buffered.Flush(), to.Close()); err != nil {
+			t.Errorf("send patterns: %v", err)
+		}
 	}
 	patterns, same := io.Pipe()
-	go send(input)
-	go send(same)
+	var sent sync.WaitGroup
+	sent.Go(func() { send(input) })
+	sent.Go(func() { send(same) })
 	in, lines := bufio.NewReaderSize(patterns, 1<<16), bufio.NewScanner(output)
 	compared, differ := 0, 0
 	for lines.Scan() {
@@ -78,12 +84,16 @@ func compareWithJDK(t *testing.T, kind string, generate func(io.Writer, *rand.Ra
 		if err != nil {
 			t.Fatalf("pattern %d: %v", compared, err)
 		}
-		if compared++; string(got) != lines.Text() {
-			if differ++; differ <= 20 {
-				t.Errorf("got %s, the JDK %s", got, lines.Text())
-			}
+		compared++
+		if string(got) == lines.Text() {
+			continue
+		}
+		differ++
+		if differ <= 20 {
+			t.Errorf("got %s, the JDK %s", got, lines.Text())
 		}
 	}
+	sent.Wait()
 	if err := java.Wait(); err != nil || compared != *count {
 		t.Fatalf("java compared %d of %d values: %v", compared, *count, err)
 	}

@@ -37,7 +37,7 @@ func newDisk() *disk {
 // operate counts an operation, and runs it unless it is to fail.
 func (d *disk) operate(op, path string, run func()) error {
 	d.ops++
-	failing := d.failAt >= 0 && (d.ops-1 == d.failAt || d.ops-1 > d.failAt && d.fault == errCrash)
+	failing := d.failAt >= 0 && (d.ops-1 == d.failAt || d.ops-1 > d.failAt && errors.Is(d.fault, errCrash))
 	if !failing || d.applied && d.ops-1 == d.failAt {
 		run()
 	}

@@ -160,12 +160,12 @@ func TestRollsByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := mustOpen(t, partfile.Config{Dir: dir, RollInterval: time.Minute, Job: "j", Extension: ".csv"})
 		mustWrite(t, w, "a")
-		time.Sleep(59 * time.Second) // the bubble's clock
+		<-time.After(59 * time.Second) // the bubble's clock
 		if err := w.Tick(time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		mustWrite(t, w, "b")
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if err := w.Tick(time.Now()); err != nil {
 			t.Fatal(err)
 		}

@@ -92,7 +92,8 @@ func (e *Encoder) AppendUntil(dst []byte, batch arrow.RecordBatch, row, limit in
 		if dst, err = e.appendRow(dst, row); err != nil {
 			return dst[:end], row, err
 		}
-		if row++; row >= int(batch.NumRows()) || len(dst) >= limit {
+		row++
+		if row >= int(batch.NumRows()) || len(dst) >= limit {
 			return dst, row, nil
 		}
 	}

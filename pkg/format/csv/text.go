@@ -56,7 +56,7 @@ func (q *quoting) unitForces(unit rune) bool {
 func (q *quoting) doubles(c rune) bool { return c == q.quote || q.escape != 0 && c == q.escape }
 
 // appendText appends text as a cell. The error is errInvalidText or nil.
-func (q *quoting) appendText(dst []byte, text []byte) ([]byte, error) {
+func (q *quoting) appendText(dst, text []byte) ([]byte, error) {
 	forced, wide := q.scan(text)
 	long := len(text) > maxUnquoted
 	if wide {
@@ -121,9 +121,9 @@ func (q *quoting) wideNeedsQuotes(text []byte) bool {
 		high, low := c, c
 		if c > 0xffff {
 			high, low = utf16.EncodeRune(c)
-			units++
 		}
-		if units++; units > maxUnquoted || q.unitForces(high) || q.unitForces(low) {
+		units += utf16.RuneLen(c)
+		if units > maxUnquoted || q.unitForces(high) || q.unitForces(low) {
 			return true
 		}
 	}
