@@ -1,0 +1,158 @@
+// Package plan holds the typed logical plan of a job: what a front end (the YAML job spec today) makes, and what
+// the jobmanager schedules and the taskmanagers run. It knows no YAML and no broker; it is pure.
+//
+// A Job says what the user asked for, with expressions as SQL text. Compile checks it wholly and gives the
+// Program: schemas and compiled expressions, cut into the vertices that run as subtasks.
+package plan
+
+import (
+	"time"
+
+	"pencere/pkg/sqltype"
+)
+
+// Job is a logical plan. It is a plain value: encoding/json writes and reads it without loss, which is how it is
+// stored and sent to taskmanagers.
+type Job struct {
+	Name string
+	// Parallelism is the number of subtasks of each vertex; 0 follows the slots there are (auto).
+	Parallelism int
+	// MaxParallelism is the number of key groups; it bounds Parallelism of a keyed vertex and never changes in a job's life.
+	MaxParallelism int
+	// TimeZone is the session time zone, an IANA name, that LTZ windows and casts use.
+	TimeZone string
+	Source   Source
+	// Compute are further columns over the source's, each seeing those before it.
+	Compute []NamedExpr
+	// Where keeps the rows for which it is TRUE; "" keeps all.
+	Where  string
+	Window *Window // nil passes rows through
+	// Select are the columns of the result, in order; empty means all columns of the rows or of the window.
+	Select     []NamedExpr
+	Sink       Sink
+	Checkpoint Checkpoint
+	Restart    RestartStrategy
+}
+
+// NamedExpr is an SQL expression and the name of the column it makes.
+type NamedExpr struct {
+	Name string
+	Expr string
+}
+
+// Source says where records come from and how they become rows. Just one of the connectors is set.
+type Source struct {
+	Kafka  *KafkaSource
+	Format string // "json"
+	// FormatOptions are the format's options under Flink's names, without the format's prefix.
+	FormatOptions map[string]string
+	OnError       OnError
+	Schema        sqltype.Schema
+	Watermark     *Watermark // nil: no event time; required by a window
+}
+
+// OnError says what becomes of a record that the format cannot decode.
+type OnError string
+
+// The modes of Source.OnError.
+const (
+	OnErrorFail   OnError = "fail"   // the job fails, naming topic, partition and offset
+	OnErrorIgnore OnError = "ignore" // Flink's ignore-parse-errors: a bad field is NULL, a malformed record is dropped and counted
+	OnErrorSkip   OnError = "skip"   // a record with any bad field is dropped and counted
+)
+
+// KafkaSource reads topics of a Kafka cluster.
+type KafkaSource struct {
+	Brokers []string
+	// Topics are the topics' names; TopicPattern is a regular expression that whole names match. Just one is set.
+	Topics       []string
+	TopicPattern string
+	Group        string // consumer group to which offsets are committed; "" commits nothing
+	Start        StartMode
+	// StartTimestamp is where StartTimestamp mode begins, in ms since 1970 UTC.
+	StartTimestamp int64
+	// Bounded stops the job at the offsets that each partition had when the job started.
+	Bounded bool
+	// DiscoveryInterval is how often new partitions are looked for; 0 never.
+	DiscoveryInterval time.Duration
+	// Properties are further client settings under Kafka's names (security.protocol, sasl.*, …).
+	Properties map[string]string
+}
+
+// StartMode says where a partition without a position begins.
+type StartMode string
+
+// The start modes, Flink's scan.startup.mode.
+const (
+	StartEarliest     StartMode = "earliest"
+	StartLatest       StartMode = "latest"
+	StartGroupOffsets StartMode = "group-offsets"
+	StartTimestamp    StartMode = "timestamp"
+)
+
+// Watermark declares the event-time column. A split's watermark is the largest time seen less Delay.
+type Watermark struct {
+	Column string
+	Delay  time.Duration
+	// IdleAfter leaves a split without records for so long out of the minimum; 0 never does.
+	IdleAfter time.Duration
+}
+
+// Window groups rows by event time and columns.
+type Window struct {
+	// Size and Offset are those of a tumbling window: [Offset + k*Size, Offset + (k+1)*Size), whole ms.
+	Size    time.Duration
+	Offset  time.Duration
+	GroupBy []string
+	// Aggregates are calls such as SUM(price), by the name of the column each makes.
+	Aggregates []NamedExpr
+}
+
+// Names of the columns that a window adds.
+const (
+	WindowStart = "window_start" // inclusive
+	WindowEnd   = "window_end"   // exclusive
+)
+
+// Sink says where the result goes. Just one of the connectors is set.
+type Sink struct {
+	CSV *CSVSink
+}
+
+// CSVSink writes part files of CSV.
+type CSVSink struct {
+	// Path is a directory on the taskmanagers.
+	Path string
+	// Options are Flink's csv options without their prefix.
+	Options map[string]string
+	// RollSize (bytes) and RollInterval close a part file that grew so large or old.
+	RollSize     int64
+	RollInterval time.Duration
+}
+
+// Checkpoint says how often positions and results are made durable together.
+type Checkpoint struct {
+	Interval time.Duration
+}
+
+// RestartStrategy says what follows a failure, by Flink's names and defaults.
+type RestartStrategy struct {
+	Type RestartType
+	// Attempts and Delay belong to fixed-delay.
+	Attempts int
+	Delay    time.Duration
+	// The others belong to exponential-delay. MaxAttempts 0 means no limit.
+	InitialBackoff, MaxBackoff, ResetAfter time.Duration
+	Multiplier, Jitter                     float64
+	MaxAttempts                            int
+}
+
+// RestartType names a restart strategy.
+type RestartType string
+
+// The restart strategies.
+const (
+	RestartNone        RestartType = "none"
+	RestartFixedDelay  RestartType = "fixed-delay"
+	RestartExponential RestartType = "exponential-delay"
+)

@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"pencere/pkg/expr"
+	"pencere/pkg/sqltype"
+)
+
+// Program is a Job that was checked and compiled. It is immutable and may be shared between goroutines.
+//
+// Rows pass through it in this order, which is Flink's: decode, compute, watermark and window of the row's own
+// split, where, exchange by key group, aggregate, select, write.
+type Program struct {
+	Job Job
+	// Source is the row type that the format decodes; Rows adds the computed columns.
+	Source, Rows sqltype.Schema
+	Compute      []*expr.Program // Compute[i] makes column len(Source)+i of Rows, over the columns before it
+	// TimeColumn is the event-time column in Rows, -1 without a watermark.
+	TimeColumn int
+	Where      *expr.Program // over Rows; nil keeps all
+	Window     *WindowProgram
+	Select     []*expr.Program // over Window.Result, or Rows without a window; nil passes their columns on as they are
+	Sink       sqltype.Schema  // the row type that is written
+	Vertices   []Vertex        // in the order of the data: source first
+}
+
+// WindowProgram is a compiled window.
+type WindowProgram struct {
+	// Keys are the group_by columns in Rows.
+	Keys       []int
+	Aggregates []Aggregate
+	// Result is the row type of a fired window: the keys, the aggregates, window_start, window_end.
+	Result sqltype.Schema
+}
+
+// Aggregate is a compiled aggregate call.
+type Aggregate struct {
+	Func   string        // COUNT, SUM, MIN, MAX or AVG
+	Arg    *expr.Program // over Rows; nil for COUNT(*)
+	Result sqltype.Type
+}
+
+// Vertex is an operator chain that runs as subtasks.
+type Vertex struct {
+	// ID is 32 hexadecimal digits, the same for the same job in every run: state is found by it.
+	ID string
+	// Name shows the chain as Flink does: "Source: sahibinden[1] -> Calc[2]" (a topic's name stands for Flink's table).
+	Name string
+	// Keyed says that the input arrives by key group; otherwise the vertex reads the source.
+	Keyed bool
+}
