@@ -168,12 +168,20 @@ func textRows(batches []arrow.RecordBatch) [][]string {
 		for i := range int(batch.NumRows()) {
 			cells := make([]string, batch.NumCols())
 			for c, column := range batch.Columns() {
-				cells[c] = column.ValueStr(i)
+				cells[c] = valueText(column, i)
 			}
 			rows = append(rows, cells)
 		}
 	}
 	return rows
+}
+
+// valueText is a value as Arrow's own text, but a decimal with all digits of its scale.
+func valueText(column arrow.Array, i int) string {
+	if d, ok := column.(*array.Decimal128); ok && d.IsValid(i) {
+		return d.Value(i).ToString(d.DataType().(*arrow.Decimal128Type).Scale)
+	}
+	return column.ValueStr(i)
 }
 
 func timestamp(ms int64) string { return sqltype.TimestampValue(ms, 0).BigInt().String() }
