@@ -37,7 +37,7 @@ func BenchmarkReferenceRow(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var dst []byte
+	dst := make([]byte, 0, 1<<20)
 	b.ReportAllocs()
 	for b.Loop() {
 		if dst, err = encoder.AppendRows(dst[:0], batch); err != nil {

@@ -176,3 +176,42 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// A slice of a batch is written as those rows of the batch are, NULLs and all.
+func TestSlices(t *testing.T) {
+	types := []sqltype.Type{
+		sqltype.BooleanType, sqltype.IntType, sqltype.DoubleType, sqltype.StringType, sqltype.BytesType,
+		sqltype.DateType, sqltype.TimestampType(3), sqltype.DecimalType(10, 2),
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var rows [][]any
+		for n := range rapid.IntRange(1, 40).Draw(rt, "rows") {
+			row := []any{
+				n%3 == 0, int32(n), float64(n) / 4, fmt.Sprintf("text %d", n), []byte{byte(n)},
+				arrow.Date32(n), sqltype.TimestampValue(int64(n), 0), decimal128.FromI64(int64(n)),
+			}
+			for i := range row {
+				if rapid.IntRange(0, 4).Draw(rt, "null") == 0 {
+					row[i] = nil
+				}
+			}
+			rows = append(rows, row)
+		}
+		schema, batch := batchOf(t, types, rows...)
+		encoder, err := csv.NewEncoder(schema, csv.Options{NullLiteral: "NULL"})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		whole, err := encoder.AppendRows(nil, batch)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		from := rapid.IntRange(0, len(rows)).Draw(rt, "from")
+		to := rapid.IntRange(from, len(rows)).Draw(rt, "to")
+		want := strings.Join(strings.SplitAfter(string(whole), "\n")[from:to], "")
+		got, err := encoder.AppendRows(nil, batch.NewSlice(int64(from), int64(to)))
+		if err != nil || string(got) != want {
+			rt.Fatalf("rows %d to %d: got %q, %v, want %q", from, to, got, err, want)
+		}
+	})
+}

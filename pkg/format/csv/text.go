@@ -57,15 +57,19 @@ func (q *quoting) doubles(c rune) bool { return c == q.quote || q.escape != 0 &&
 
 // appendText appends text as a cell. The error is errInvalidText or nil.
 func (q *quoting) appendText(dst, text []byte) ([]byte, error) {
-	forced, wide := q.scan(text)
-	long := len(text) > maxUnquoted
-	if wide {
-		if !utf8.Valid(text) {
-			return dst, errInvalidText
-		}
-		long = (long || q.wideForces) && q.wideNeedsQuotes(text)
+	quoted, wide := q.scan(text)
+	if wide && !utf8.Valid(text) {
+		return dst, errInvalidText
 	}
-	if q.disabled || !forced && !long {
+	long := len(text) > maxUnquoted
+	switch {
+	case quoted: // whatever else there is
+	case !wide:
+		quoted = long
+	case long || q.wideForces:
+		quoted = q.wideNeedsQuotes(text)
+	}
+	if q.disabled || !quoted {
 		return append(dst, text...), nil
 	}
 	dst = utf8.AppendRune(dst, q.quote)
