@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// failuresKept is how many failures of a job are remembered, as many as Flink's web.exception-history-size.
-const failuresKept = 16
+// FailuresKept is how many failures of a job are remembered, as many as Flink's web.exception-history-size.
+const FailuresKept = 16
 
 // table is the state that the log builds: the jobs by id. It is raft's FSM: Apply is called with committed commands, in
 // the same order on every node, and depends on nothing but them.
@@ -96,7 +96,7 @@ func setStatus(j *storagev1.Job, c *storagev1.SetJobStatus) {
 		return
 	}
 	j.Failures = append(j.Failures, c.GetFailure())
-	if extra := len(j.Failures) - failuresKept; extra > 0 {
+	if extra := len(j.Failures) - FailuresKept; extra > 0 {
 		j.Failures = slices.Delete(j.Failures, 0, extra)
 	}
 }

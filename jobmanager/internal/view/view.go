@@ -133,3 +133,8 @@ type TaskManager struct {
 	// Allocated holds the job of each slot in use.
 	Allocated []string
 }
+
+// NoMetrics are those of an attempt that has not reported yet.
+func NoMetrics() Metrics {
+	return Metrics{InputWatermark: eventtime.None, OutputWatermark: eventtime.None}
+}

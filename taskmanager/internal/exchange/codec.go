@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	exchangev1 "pencere/pkg/gen/pencere/exchange/v1"
@@ -40,11 +41,18 @@ func (c *encoder) message(p *ipc.Payload) (*exchangev1.Message, error) {
 	if err := p.SerializeBody(&c.body); err != nil {
 		return nil, fmt.Errorf("encode batch: %w", err)
 	}
-	return &exchangev1.Message{Metadata: bytes.Clone(p.Meta().Bytes()), Body: c.body.Bytes()}, nil
+	m := &exchangev1.Message{Metadata: bytes.Clone(p.Meta().Bytes()), Body: c.body.Bytes()}
+	m.Crc32C = checksum(m)
+	return m, nil
 }
 
-// decoder turns the messages of one edge back into batches. Messages come from another process: whatever they
-// hold, a decoder returns an error and does not panic.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(m *exchangev1.Message) uint32 {
+	return crc32.Update(crc32.Checksum(m.GetMetadata(), castagnoli), castagnoli, m.GetBody())
+}
+
+// decoder turns the messages of one edge back into batches. One that was damaged on its way is an error.
 type decoder struct {
 	reader *ipc.Reader
 	source messageSource
@@ -68,12 +76,16 @@ func (*messageSource) Release() {}
 var (
 	errNoSchema  = errors.New("batch before its schema")
 	errTwoSchema = errors.New("second schema")
+	errDamaged   = errors.New("message was damaged on its way: its checksum differs")
 )
 
 func (c *decoder) schema(m *exchangev1.Message) (err error) {
 	defer recovered("decode schema", &err)
 	if c.reader != nil {
 		return errTwoSchema
+	}
+	if checksum(m) != m.GetCrc32C() {
+		return fmt.Errorf("decode schema: %w", errDamaged)
 	}
 	c.source.message = m
 	c.reader, err = ipc.NewReaderFromMessageReader(&c.source)
@@ -88,6 +100,9 @@ func (c *decoder) batch(m *exchangev1.Message) (b arrow.RecordBatch, err error) 
 	if c.reader == nil {
 		return nil, errNoSchema
 	}
+	if checksum(m) != m.GetCrc32C() {
+		return nil, fmt.Errorf("decode batch: %w", errDamaged)
+	}
 	c.source.message = m
 	b, err = c.reader.Read()
 	if err != nil {
@@ -97,7 +112,7 @@ func (c *decoder) batch(m *exchangev1.Message) (b arrow.RecordBatch, err error) 
 	return b, nil
 }
 
-// recovered turns a panic of the flatbuffers code, which trusts its input, into an error.
+// recovered turns a panic of the flatbuffers code, which trusts a peer of another version too, into an error.
 func recovered(what string, err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%s: malformed message: %v", what, p)

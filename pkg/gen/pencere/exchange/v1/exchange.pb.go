@@ -296,9 +296,11 @@ func (x *Open) GetDownstreamSubtaskIndex() int32 {
 
 // Message is an encapsulated Arrow IPC message: its flatbuffer metadata and its body.
 type Message struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Metadata      []byte                 `protobuf:"bytes,1,opt,name=metadata,proto3" json:"metadata,omitempty"`
-	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Metadata []byte                 `protobuf:"bytes,1,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Body     []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// crc32c is the CRC-32C of metadata and body. The code that reads them trusts the lengths they hold.
+	Crc32C        uint32 `protobuf:"fixed32,3,opt,name=crc32c,proto3" json:"crc32c,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +347,13 @@ func (x *Message) GetBody() []byte {
 		return x.Body
 	}
 	return nil
+}
+
+func (x *Message) GetCrc32C() uint32 {
+	if x != nil {
+		return x.Crc32C
+	}
+	return 0
 }
 
 // Watermark is the upstream's event time, ms since 1970.
@@ -487,10 +496,11 @@ const file_pencere_exchange_v1_exchange_proto_rawDesc = "" +
 	"\x12upstream_vertex_id\x18\x03 \x01(\tR\x10upstreamVertexId\x124\n" +
 	"\x16upstream_subtask_index\x18\x04 \x01(\x05R\x14upstreamSubtaskIndex\x120\n" +
 	"\x14downstream_vertex_id\x18\x05 \x01(\tR\x12downstreamVertexId\x128\n" +
-	"\x18downstream_subtask_index\x18\x06 \x01(\x05R\x16downstreamSubtaskIndex\"9\n" +
+	"\x18downstream_subtask_index\x18\x06 \x01(\x05R\x16downstreamSubtaskIndex\"Q\n" +
 	"\aMessage\x12\x1a\n" +
 	"\bmetadata\x18\x01 \x01(\fR\bmetadata\x12\x12\n" +
-	"\x04body\x18\x02 \x01(\fR\x04body\"$\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\x12\x16\n" +
+	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\"$\n" +
 	"\tWatermark\x12\x17\n" +
 	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\"\x06\n" +
 	"\x04Idle\"\f\n" +

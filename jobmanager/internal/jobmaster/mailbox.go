@@ -1,0 +1,48 @@
+package jobmaster
+
+import (
+	"context"
+	"sync"
+)
+
+// mailbox is a queue without bound: whoever posts to it holds locks of its own and must not wait. What is posted is small
+// and rare, one entry for each change of a subtask.
+type mailbox struct {
+	wake chan struct{} // holds a token when there may be something
+
+	mu    sync.Mutex
+	queue []any
+}
+
+func newMailbox() *mailbox {
+	return &mailbox{wake: make(chan struct{}, 1)}
+}
+
+func (b *mailbox) post(e any) {
+	b.mu.Lock()
+	b.queue = append(b.queue, e)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next returns what was posted first, or ctx's error.
+func (b *mailbox) next(ctx context.Context) (any, error) {
+	for {
+		b.mu.Lock()
+		if queue := b.queue; len(queue) > 0 {
+			e := queue[0]
+			b.queue = queue[1:]
+			b.mu.Unlock()
+			return e, nil
+		}
+		b.mu.Unlock()
+		select {
+		case <-b.wake:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}

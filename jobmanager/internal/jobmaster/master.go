@@ -1,0 +1,288 @@
+package jobmaster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/replica"
+	"pencere/jobmanager/internal/scheduler"
+	"pencere/jobmanager/internal/slotpool"
+	"pencere/pkg/connector/kafka"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+	"pencere/pkg/plan"
+)
+
+// master runs one job. Its loop takes events one at a time, so that the state machine sees them in one order; what is
+// only shown is updated beside it.
+type master struct {
+	cfg     Config
+	id      string
+	program *plan.Program
+	machine *jobfsm.Job // used by the loop alone
+	mailbox *mailbox
+
+	mu    sync.Mutex
+	state state // what is shown; guarded by mu
+}
+
+var _ slotpool.Holder = (*master)(nil)
+
+// slotsGranted is posted by the pool's goroutine; the loop deploys.
+type slotsGranted struct{ slots []slotpool.Slot }
+
+// slotsLost is posted when a taskmanager with slots of the job went away.
+type slotsLost struct{ taskManagerID, reason string }
+
+// splitsFound is posted by the discovery. It closes done when the splits are durable, or cannot be.
+type splitsFound struct {
+	splits []kafka.Split
+	done   chan struct{}
+}
+
+func newMaster(cfg Config, job *storagev1.Job) (*master, error) {
+	program, err := decodePlan(job.GetPlan())
+	if err != nil {
+		return nil, fmt.Errorf("read plan of job %s: %w", job.GetJobId(), err)
+	}
+	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox()}
+	m.machine = jobfsm.New(replica.Status(job.GetStatus()), int(job.GetAttempt()), program.Job.Restart, cfg.Random)
+	m.state = newState(job, program)
+	return m, nil
+}
+
+func (m *master) terminal() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.status.Terminal()
+}
+
+// post queues an event: one of jobfsm's or of this file's.
+func (m *master) post(e any) { m.mailbox.post(e) }
+
+// run works until the job has ended or ctx, the leadership, does.
+func (m *master) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m.perform(ctx, m.machine.Recover())
+	if m.machine.Status() == jobfsm.Running {
+		m.discover(ctx)
+	}
+	for !m.machine.Status().Terminal() {
+		e, err := m.mailbox.next(ctx)
+		if err != nil {
+			break
+		}
+		m.handle(ctx, e)
+	}
+	m.cfg.Slots.Release(m.id)
+}
+
+func (m *master) handle(ctx context.Context, e any) {
+	switch e := e.(type) {
+	case jobfsm.Event:
+		m.step(ctx, e)
+	case slotsGranted:
+		m.deploy(ctx, e.slots)
+	case slotsLost:
+		m.lost(ctx, e)
+	case splitsFound:
+		m.addSplits(ctx, e.splits)
+		close(e.done)
+	}
+}
+
+func (m *master) step(ctx context.Context, e jobfsm.Event) {
+	m.perform(ctx, m.machine.Step(m.cfg.Now(), e))
+}
+
+func (m *master) perform(ctx context.Context, actions []jobfsm.Action) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case jobfsm.SetStatus:
+			m.setStatus(ctx, a)
+		case jobfsm.FindSplits:
+			m.discover(ctx)
+		case jobfsm.RequestSlots:
+			m.requestSlots(ctx, a.Attempt)
+		case jobfsm.CancelSubtasks:
+			m.cancelSubtasks(a.Subtasks)
+		case jobfsm.ReleaseSlots:
+			m.cfg.Slots.Release(m.id)
+		case jobfsm.StartTimer:
+			m.startTimer(ctx, a.After)
+		}
+	}
+}
+
+// apply commits a command. Without the log nothing can go on here: the leadership is about to end, and whoever
+// leads next starts from what the log has.
+func (m *master) apply(ctx context.Context, c *storagev1.Command) {
+	if err := m.cfg.Log.Apply(ctx, c); err != nil && ctx.Err() == nil {
+		m.cfg.Logger.Error("job state not kept", "job_id", m.id, "error", err)
+	}
+}
+
+func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
+	now := m.cfg.Now().UnixMilli()
+	change := &storagev1.SetJobStatus{JobId: m.id, Status: replica.StoredStatus(a.Status), TimeMs: now}
+	if a.Failure != nil {
+		change.Failure = &storagev1.JobFailure{
+			TimeMs: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerId: a.Failure.TaskManagerID,
+		}
+	}
+	m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_SetJobStatus{SetJobStatus: change}})
+	m.mu.Lock()
+	m.state.setStatus(a, now)
+	m.mu.Unlock()
+	if a.Failure != nil {
+		m.cfg.Logger.Warn("job failed", "job_id", m.id, "status", a.Status, "task", a.Failure.Task, "reason", a.Failure.Message)
+		return
+	}
+	m.cfg.Logger.Info("job status", "job_id", m.id, "status", a.Status)
+}
+
+func (m *master) requestSlots(ctx context.Context, attempt int) {
+	m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_BeginAttempt{
+		BeginAttempt: &storagev1.BeginAttempt{JobId: m.id, Attempt: int32(attempt)}}})
+	if attempt > 0 {
+		m.cfg.Logger.Warn("job reads again from where it started: it has no checkpoint to go on from", "job_id", m.id, "attempt", attempt)
+	}
+	m.mu.Lock()
+	m.state.beginAttempt(attempt)
+	m.mu.Unlock()
+	m.cfg.Slots.Request(m.id, m)
+}
+
+func (m *master) startTimer(ctx context.Context, after time.Duration) {
+	timer := time.AfterFunc(after, func() { m.post(jobfsm.RestartDue{}) })
+	context.AfterFunc(ctx, func() { timer.Stop() })
+}
+
+// Parallelism implements slotpool.Holder.
+func (m *master) Parallelism(free int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	want := m.program.Job.Parallelism
+	if want == 0 {
+		want = scheduler.Parallelism(free, len(m.state.splits), m.program.Job.MaxParallelism)
+	}
+	m.state.waitFor(want, free)
+	if free < want {
+		return 0
+	}
+	return want
+}
+
+// Granted implements slotpool.Holder.
+func (m *master) Granted(slots []slotpool.Slot) { m.post(slotsGranted{slots}) }
+
+// Lost implements slotpool.Holder.
+func (m *master) Lost(taskManagerID, reason string) { m.post(slotsLost{taskManagerID, reason}) }
+
+// deploy sends every subtask of the attempt to its slot: one of each vertex to each, as slots are shared. A subtask
+// finds its peers by the endpoints it is given; the order of arrival does not matter.
+func (m *master) deploy(ctx context.Context, slots []slotpool.Slot) {
+	attempt := m.machine.Attempt()
+	ids := subtaskIDs(m.program, len(slots))
+	m.mu.Lock()
+	m.state.deploy(attempt, slots, m.cfg.Now().UnixMilli())
+	messages := deployments(m.id, m.program, m.state.encodedPlan, attempt, slots, m.state.assigned)
+	m.mu.Unlock()
+	m.step(ctx, jobfsm.SlotsGranted{Subtasks: ids})
+	if m.machine.Status() != jobfsm.Running {
+		return
+	}
+	for _, d := range messages {
+		d.to.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_DeploySubtask{DeploySubtask: d.message}})
+	}
+}
+
+func (m *master) cancelSubtasks(ids []jobfsm.SubtaskID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.cfg.Now().UnixMilli()
+	for _, id := range ids {
+		s := m.state.subtask(id)
+		if s == nil {
+			continue
+		}
+		s.enter(jobfsm.SubtaskCanceling, now)
+		s.slot.TaskManager.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CancelSubtask{
+			CancelSubtask: &controlv1.CancelSubtask{Subtask: m.ref(id, m.state.attempt)}}})
+	}
+}
+
+func (m *master) ref(id jobfsm.SubtaskID, attempt int) *controlv1.SubtaskRef {
+	return &controlv1.SubtaskRef{JobId: m.id, VertexId: id.VertexID, SubtaskIndex: int32(id.Index), Attempt: int32(attempt)}
+}
+
+func (m *master) lost(ctx context.Context, e slotsLost) {
+	m.mu.Lock()
+	ids := m.state.on(e.taskManagerID, m.cfg.Now().UnixMilli())
+	m.mu.Unlock()
+	m.step(ctx, jobfsm.SubtasksLost{Subtasks: ids, Failure: jobfsm.Failure{
+		Message:       fmt.Sprintf("taskmanager %s is gone: %s", e.taskManagerID, e.reason),
+		TaskManagerID: e.taskManagerID,
+	}})
+}
+
+// discover finds splits in the background: all of them if the job has none yet, then new ones at intervals.
+func (m *master) discover(ctx context.Context) {
+	source := *m.program.Job.Source.Kafka
+	enumerator, err := m.cfg.Splits(source)
+	if err != nil {
+		m.post(jobfsm.JobFailed{Failure: jobfsm.Failure{Message: fmt.Sprintf("open source: %v", err), Final: true}})
+		return
+	}
+	m.mu.Lock()
+	m.state.enumerator = enumerator
+	first := m.state.status == jobfsm.Initializing
+	if !first {
+		enumerator.Restore(m.state.splits)
+	}
+	m.mu.Unlock()
+	d := discovery{enumerator: enumerator, source: source, first: first, found: m.foundSplits}
+	context.AfterFunc(ctx, enumerator.Close)
+	go func() {
+		if err := d.run(ctx); err != nil && ctx.Err() == nil {
+			m.post(jobfsm.JobFailed{Failure: jobfsm.Failure{Message: err.Error(), Final: true}})
+		}
+	}()
+}
+
+// foundSplits hands splits to the loop and waits until they are durable.
+func (m *master) foundSplits(ctx context.Context, splits []kafka.Split) error {
+	done := make(chan struct{})
+	m.post(splitsFound{splits: splits, done: done})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// addSplits keeps splits and gives them to the subtasks that run, or begins the job with them.
+func (m *master) addSplits(ctx context.Context, splits []kafka.Split) {
+	m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_AddSplits{
+		AddSplits: &storagev1.AddSplits{JobId: m.id, Splits: storedSplits(splits)}}})
+	m.mu.Lock()
+	m.state.splits = append(m.state.splits, splits...)
+	given := m.state.assignNew(splits)
+	m.mu.Unlock()
+	for id, extra := range given {
+		m.mu.Lock()
+		s, attempt := m.state.subtask(id), m.state.attempt
+		m.mu.Unlock()
+		s.slot.TaskManager.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_AddSplits{
+			AddSplits: &controlv1.AddSplits{Subtask: m.ref(id, attempt), Splits: wireSplits(extra)}}})
+		m.cfg.Logger.Info("splits added", "job_id", m.id, "subtask_index", id.Index, "splits", len(extra))
+	}
+	if m.machine.Status() == jobfsm.Initializing {
+		m.step(ctx, jobfsm.SplitsFound{})
+	}
+}

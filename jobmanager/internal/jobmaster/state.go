@@ -1,0 +1,242 @@
+package jobmaster
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/replica"
+	"pencere/jobmanager/internal/slotpool"
+	"pencere/jobmanager/internal/view"
+	"pencere/pkg/connector/kafka"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+	"pencere/pkg/plan"
+)
+
+// filesKept bounds how many finished files of a job are listed, the newest; the directory has them all.
+const filesKept = 10_000
+
+// state is what is known of a job beside its state machine.
+type state struct {
+	name, spec  string
+	encodedPlan []byte
+	program     *plan.Program
+	status      jobfsm.Status
+	since       map[jobfsm.Status]int64
+	attempt     int
+	failures    []view.Failure // newest last
+	splits      []kafka.Split
+	enumerator  Enumerator           // nil before it is opened
+	notice      string               // what the job waits for
+	parallelism int                  // of the attempt, 0 before slots are granted
+	subtasks    [][]*subtask         // by vertex and index
+	assigned    [][]kafka.Split      // the splits of each source subtask
+	finished    map[string]view.File // by name
+	open        map[jobfsm.SubtaskID][]view.File
+}
+
+// subtask is the current attempt of one.
+type subtask struct {
+	id         jobfsm.SubtaskID
+	slot       slotpool.Slot
+	state      jobfsm.SubtaskState
+	since      map[jobfsm.SubtaskState]int64
+	metrics    view.Metrics
+	reportedMs int64 // when metrics came
+	splits     []view.Split
+}
+
+func (s *subtask) enter(to jobfsm.SubtaskState, now int64) {
+	s.state = to
+	s.since[to] = now
+}
+
+func newState(job *storagev1.Job, program *plan.Program) state {
+	s := state{
+		name: job.GetName(), spec: job.GetSpec(), encodedPlan: job.GetPlan(), program: program,
+		status: replica.Status(job.GetStatus()), since: make(map[jobfsm.Status]int64), attempt: int(job.GetAttempt()),
+		finished: make(map[string]view.File), open: make(map[jobfsm.SubtaskID][]view.File),
+	}
+	for status, at := range job.GetStatusTimesMs() {
+		s.since[replica.Status(storagev1.JobStatus(status))] = at
+	}
+	for _, f := range job.GetFailures() {
+		s.failures = append(s.failures, view.Failure{
+			Time: f.GetTimeMs(), Message: f.GetMessage(), Task: f.GetTask(), TaskManagerID: f.GetTaskManagerId(),
+		})
+	}
+	for _, split := range job.GetSplits() {
+		s.splits = append(s.splits, kafka.Split{
+			Topic: split.GetTopic(), Partition: split.GetPartition(), Start: split.GetStartOffset(), Stop: split.GetStopOffset(),
+		})
+	}
+	return s
+}
+
+func (s *state) setStatus(a jobfsm.SetStatus, now int64) {
+	s.status = a.Status
+	s.since[a.Status] = now
+	if a.Status.Terminal() {
+		s.notice = ""
+	}
+	if a.Failure == nil {
+		return
+	}
+	s.failures = append(s.failures, view.Failure{
+		Time: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerID: a.Failure.TaskManagerID,
+	})
+	s.failures = s.failures[max(0, len(s.failures)-replica.FailuresKept):]
+}
+
+func (s *state) beginAttempt(attempt int) {
+	s.attempt = attempt
+	s.parallelism = 0
+	s.subtasks = nil
+	s.assigned = nil
+	clear(s.open)
+}
+
+func (s *state) waitFor(want, free int) {
+	switch {
+	case want == 0:
+		s.notice = "waiting for slots: no taskmanager has a free one"
+	case free < want:
+		s.notice = fmt.Sprintf("waiting for slots: the job takes %d, %d are free", want, free)
+	default:
+		s.notice = ""
+	}
+}
+
+// deploy makes the subtasks of an attempt: subtask i of every vertex goes to slot i.
+func (s *state) deploy(attempt int, slots []slotpool.Slot, now int64) {
+	s.attempt, s.parallelism = attempt, len(slots)
+	s.subtasks = make([][]*subtask, len(s.program.Vertices))
+	for v, vertex := range s.program.Vertices {
+		for i, slot := range slots {
+			t := &subtask{id: jobfsm.SubtaskID{VertexID: vertex.ID, Index: i}, slot: slot, since: make(map[jobfsm.SubtaskState]int64)}
+			t.metrics = view.NoMetrics()
+			t.enter(jobfsm.SubtaskScheduled, now)
+			t.enter(jobfsm.SubtaskDeploying, now)
+			s.subtasks[v] = append(s.subtasks[v], t)
+		}
+	}
+	s.assigned = kafka.Assign(s.splits, len(slots))
+}
+
+// assignNew gives splits that were found while the job runs to the source subtasks.
+func (s *state) assignNew(found []kafka.Split) map[jobfsm.SubtaskID][]kafka.Split {
+	if s.parallelism == 0 {
+		return nil
+	}
+	given := make(map[jobfsm.SubtaskID][]kafka.Split)
+	for i, splits := range kafka.Extend(s.assigned, found) {
+		if len(splits) > 0 {
+			s.assigned[i] = append(s.assigned[i], splits...)
+			given[s.subtasks[0][i].id] = splits
+		}
+	}
+	return given
+}
+
+func (s *state) subtask(id jobfsm.SubtaskID) *subtask {
+	for v, vertex := range s.program.Vertices {
+		if vertex.ID == id.VertexID && v < len(s.subtasks) && id.Index >= 0 && id.Index < len(s.subtasks[v]) {
+			return s.subtasks[v][id.Index]
+		}
+	}
+	return nil
+}
+
+// on returns the subtasks that a taskmanager had and marks them failed.
+func (s *state) on(taskManagerID string, now int64) []jobfsm.SubtaskID {
+	var ids []jobfsm.SubtaskID
+	for _, vertex := range s.subtasks {
+		for _, t := range vertex {
+			if t.slot.TaskManager.ID == taskManagerID && !t.state.Terminal() {
+				t.enter(jobfsm.SubtaskFailed, now)
+				ids = append(ids, t.id)
+			}
+		}
+	}
+	return ids
+}
+
+// view copies the state for showing.
+func (m *master) view() view.Job {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := &m.state
+	job := view.Job{
+		ID: m.id, Name: s.name, Status: s.status, Since: maps.Clone(s.since), Start: s.since[jobfsm.Initializing],
+		Spec: s.spec, Plan: s.program.Job, Attempt: s.attempt, Restarts: s.attempt, Parallelism: s.parallelism, Notice: s.notice,
+	}
+	if s.status.Terminal() {
+		job.End = s.since[s.status]
+	} else if s.enumerator != nil {
+		job.Notice = cmp.Or(s.enumerator.Waiting(), job.Notice)
+	}
+	job.Failures = slices.Clone(s.failures)
+	slices.Reverse(job.Failures)
+	for v, vertex := range s.program.Vertices {
+		shown := view.Vertex{
+			ID: vertex.ID, Name: vertex.Name, Keyed: vertex.Keyed,
+			Parallelism: cmp.Or(s.parallelism, s.program.Job.Parallelism, 1), MaxParallelism: s.program.Job.MaxParallelism,
+		}
+		if v < len(s.subtasks) {
+			for _, t := range s.subtasks[v] {
+				shown.Subtasks = append(shown.Subtasks, t.view(s.attempt))
+			}
+		}
+		job.Vertices = append(job.Vertices, shown)
+	}
+	return job
+}
+
+func (s *subtask) view(attempt int) view.Subtask {
+	shown := view.Subtask{
+		Index: s.id.Index, Attempt: attempt, State: s.state, Since: maps.Clone(s.since), Start: s.since[jobfsm.SubtaskDeploying],
+		TaskManagerID: s.slot.TaskManager.ID, Endpoint: s.slot.TaskManager.DataAddress,
+		Metrics: s.metrics, Splits: slices.Clone(s.splits),
+	}
+	if s.state.Terminal() {
+		shown.End = s.since[s.state]
+	}
+	return shown
+}
+
+func (m *master) files() (string, []view.File) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	files := slices.Collect(maps.Values(m.state.finished))
+	for _, open := range m.state.open {
+		files = append(files, open...)
+	}
+	slices.SortFunc(files, func(a, b view.File) int {
+		return cmp.Or(cmp.Compare(b.Modified, a.Modified), cmp.Compare(a.Name, b.Name))
+	})
+	return m.program.Job.Sink.CSV.Path, files
+}
+
+func (m *master) filesFinished(f *controlv1.FilesFinished) {
+	id := subtaskID(f.GetSubtask())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, file := range f.GetFiles() {
+		m.state.finished[file.GetName()] = viewFile(id, file)
+	}
+	if len(m.state.finished) > filesKept {
+		m.state.forgetOldFiles()
+	}
+}
+
+// forgetOldFiles drops the older half, so that it is done rarely.
+func (s *state) forgetOldFiles() {
+	files := slices.Collect(maps.Values(s.finished))
+	slices.SortFunc(files, func(a, b view.File) int { return cmp.Compare(a.Modified, b.Modified) })
+	for _, file := range files[:len(files)/2] {
+		delete(s.finished, file.Name)
+	}
+}

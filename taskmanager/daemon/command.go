@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"net/http"
+	"time"
+
+	"pencere/pkg/cli"
+	"pencere/pkg/version"
+
+	"github.com/spf13/cobra"
+)
+
+// healthTimeout bounds a health check; container engines give up not much later.
+const healthTimeout = 3 * time.Second
+
+// Command returns the taskmanager's command line.
+func Command() *cobra.Command {
+	cfg := Config{Version: version.String()}
+	var logFormat, logLevel string
+	var memoryMiB int64
+	command := &cobra.Command{
+		Use:   "taskmanager",
+		Short: "Runs subtasks of jobs in its slots",
+		Long: "Runs subtasks of jobs in its slots.\n\n" +
+			"Each flag can also be given in the environment: --slots is PENCERE_SLOTS.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := cli.Logger(c.ErrOrStderr(), logFormat, logLevel)
+			if err != nil {
+				return err
+			}
+			cfg.Log, cfg.MemoryLimit = log, memoryMiB<<20
+			d, err := New(cfg)
+			if err != nil {
+				return err
+			}
+			return d.Run(c.Context())
+		},
+	}
+	command.PersistentFlags().StringVar(&cfg.MetricsAddr, "metrics-addr", ":9249", "host:port of /metrics and /health; empty for none")
+	flags := command.Flags()
+	flags.StringSliceVar(&cfg.JobManagers, "jobmanagers", []string{"localhost:6123"}, "host:port of each jobmanager, in any order")
+	flags.IntVar(&cfg.Slots, "slots", 1, "subtasks of each vertex that run at once")
+	flags.StringVar(&cfg.DataAddr, "data-addr", ":6121", "host:port on which other taskmanagers send batches")
+	flags.StringVar(&cfg.AdvertiseAddr, "advertise-addr", "", "host:port that other taskmanagers dial, where it differs from --data-addr")
+	flags.Int64Var(&memoryMiB, "memory", 0, "memory to use at most, in MiB; 0 for three quarters of the machine's")
+	flags.StringVar(&logFormat, "log-format", "text", "text or json")
+	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	command.AddCommand(&cobra.Command{
+		Use:   "health",
+		Short: "Asks the taskmanager on this machine whether it is well, for container health checks",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return cli.Health(c.Context(), http.DefaultClient, cfg.MetricsAddr, healthTimeout)
+		},
+	})
+	return command
+}

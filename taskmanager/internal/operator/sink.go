@@ -1,0 +1,98 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"pencere/pkg/connector/partfile"
+	"pencere/pkg/eventtime"
+	"pencere/pkg/expr"
+	"pencere/pkg/format/csv"
+	"pencere/pkg/plan"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// Sink ends a chain: it selects the result's columns and writes them to part files.
+type Sink struct {
+	program  *plan.Program
+	columns  []*expr.Evaluator
+	schema   *arrow.Schema
+	writer   *partfile.Writer
+	counters *Counters
+	alloc    memory.Allocator
+	finished func([]partfile.File) // is told of published files
+}
+
+// NewSink returns the end of a program. finished is called with the files that were published.
+func NewSink(p *plan.Program, writer *partfile.Writer, counters *Counters, alloc memory.Allocator, finished func([]partfile.File)) *Sink {
+	s := &Sink{program: p, schema: p.Sink.Arrow(), writer: writer, counters: counters, alloc: alloc, finished: finished}
+	for _, column := range p.Select {
+		s.columns = append(s.columns, column.NewEvaluator())
+	}
+	return s
+}
+
+// Rows implements Output.
+func (s *Sink) Rows(_ context.Context, rows Rows) error {
+	defer rows.Batch.Release()
+	columns := make([]arrow.Array, 0, len(s.columns))
+	for i, e := range s.columns {
+		column, err := e.Eval(rows.Batch, s.alloc)
+		if err != nil {
+			for _, c := range columns {
+				c.Release()
+			}
+			return rows.Origin.rowError(s.program.Sink[i].Name, err)
+		}
+		columns = append(columns, column)
+	}
+	result := newBatch(s.schema, columns, int(rows.Batch.NumRows()))
+	defer result.Release()
+	if err := s.writer.Write(result); err != nil {
+		return fmt.Errorf("sink: %w", rows.Origin.cellError(err))
+	}
+	s.counters.RowsWritten.Add(result.NumRows())
+	return nil
+}
+
+// cellError names the record whose row cannot be written, if that is what is wrong.
+func (o Origin) cellError(err error) error {
+	var row *csv.RowError
+	if !errors.As(err, &row) {
+		return err
+	}
+	return o.at(row.Row, err)
+}
+
+// Watermark implements Output.
+func (s *Sink) Watermark(_ context.Context, w eventtime.Watermark) error {
+	s.counters.OutputWatermark.Store(int64(w))
+	return nil
+}
+
+// Idle implements Output.
+func (s *Sink) Idle(context.Context) error { return nil }
+
+// End implements Output: what was written is published.
+func (s *Sink) End(context.Context) error { return s.Publish() }
+
+// OpenFiles returns the part files that are not published.
+func (s *Sink) OpenFiles() []partfile.File {
+	return slices.DeleteFunc(s.writer.Files(), func(f partfile.File) bool { return f.State == partfile.StateFinished })
+}
+
+// Publish finishes all part files.
+func (s *Sink) Publish() error {
+	files, err := s.writer.Finish()
+	if err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	if len(files) > 0 {
+		s.finished(files)
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pencere/pkg/eventtime"
+	"pencere/pkg/expr"
+	"pencere/pkg/format/json"
+	"pencere/pkg/plan"
+	"pencere/pkg/window"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A batch is cut at so many rows or bytes of records, whichever comes first: enough to spread the cost of a batch over its
+// rows, little enough to stay in the processor's cache and to be sent as one message.
+const (
+	batchRows  = 4096
+	batchBytes = 1 << 20
+)
+
+// Source is the chain of a source vertex: it decodes the records of its splits, computes columns, assigns windows, filters, and
+// hands the rows on. Watermarks and lateness go by the rows of each split alone, before the filter, as in Flink.
+type Source struct {
+	program  *plan.Program
+	alloc    memory.Allocator
+	out      Output
+	counters *Counters
+
+	decoder *json.Decoder
+	schema  *arrow.Schema // of rows with the computed columns
+	compute []*expr.Evaluator
+	where   *expr.Evaluator
+
+	assigner *window.Assigner // nil without a window
+	assigned window.Assigned
+	splits   []splitTime
+
+	offsets []int64 // of the rows in the decoder
+	bytes   int     // of the records in the decoder
+	keep    []int32
+}
+
+// splitTime is the event time of a split.
+type splitTime struct {
+	topic     string
+	partition int32
+	generator *eventtime.Generator // nil without a watermark
+}
+
+// NewSource returns the chain of a program's source vertex. Batches take their memory from alloc.
+func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.Allocator) (*Source, error) {
+	options, err := json.ParseOptions(p.Job.Source.FormatOptions)
+	if err != nil {
+		return nil, fmt.Errorf("json options: %w", err)
+	}
+	options.OnError = onError[p.Job.Source.OnError]
+	decoder, err := json.NewDecoder(p.Source, options, alloc)
+	if err != nil {
+		return nil, fmt.Errorf("json decoder: %w", err)
+	}
+	s := &Source{program: p, alloc: alloc, out: out, counters: counters, decoder: decoder, schema: p.Rows.Arrow()}
+	for _, program := range p.Compute {
+		s.compute = append(s.compute, program.NewEvaluator())
+	}
+	if p.Where != nil {
+		s.where = p.Where.NewEvaluator()
+	}
+	if p.Window != nil {
+		s.assigner = window.NewAssigner(p.Window.Tumbling)
+	}
+	return s, nil
+}
+
+var onError = map[plan.OnError]json.OnError{
+	plan.OnErrorFail: json.Fail, plan.OnErrorIgnore: json.Ignore, plan.OnErrorSkip: json.Skip,
+}
+
+// AddSplit makes room for a split; its number is the count of those added before.
+func (s *Source) AddSplit(topic string, partition int32) {
+	split := splitTime{topic: topic, partition: partition}
+	if w := s.program.Job.Source.Watermark; w != nil {
+		split.generator = eventtime.NewGenerator(w.Delay.Milliseconds())
+	}
+	s.splits = append(s.splits, split)
+}
+
+// Watermark returns the event time that a split has reached.
+func (s *Source) Watermark(split int) eventtime.Watermark {
+	if g := s.splits[split].generator; g != nil {
+		return g.Watermark()
+	}
+	return eventtime.None
+}
+
+// Records processes records of a split, in the order of their offsets. A record that cannot be decoded, or whose row makes an
+// expression fail, is a *RecordError.
+func (s *Source) Records(ctx context.Context, split int, records []*kgo.Record) error {
+	bytes := 0
+	for _, r := range records {
+		bytes += len(r.Value)
+		if err := s.record(ctx, split, r); err != nil {
+			return err
+		}
+		if s.decoder.Len() >= batchRows || s.bytes >= batchBytes {
+			if err := s.flush(ctx, split); err != nil {
+				return err
+			}
+		}
+	}
+	s.counters.RecordsIn.Add(int64(len(records)))
+	s.counters.BytesIn.Add(int64(bytes))
+	return s.flush(ctx, split)
+}
+
+func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
+	outcome, err := s.decoder.Append(r.Value)
+	if errors.Is(err, json.ErrBatchFull) {
+		if err := s.flush(ctx, split); err != nil {
+			return err
+		}
+		outcome, err = s.decoder.Append(r.Value)
+	}
+	if err != nil {
+		return &RecordError{Topic: s.splits[split].topic, Partition: s.splits[split].partition, Offset: r.Offset, Err: err}
+	}
+	if outcome == json.Appended {
+		s.offsets = append(s.offsets, r.Offset)
+		s.bytes += len(r.Value)
+	}
+	return nil
+}
+
+// flush sends what the decoder holds through the chain.
+func (s *Source) flush(ctx context.Context, split int) error {
+	stats := s.decoder.Stats()
+	s.counters.Empty.Store(stats.MessagesEmpty)
+	s.counters.Dropped.Store(stats.RecordsDropped)
+	s.counters.IgnoredFields.Store(stats.FieldsIgnored)
+	if s.decoder.Len() == 0 {
+		return nil
+	}
+	rows := Rows{Origin: Origin{Topic: s.splits[split].topic, Partition: s.splits[split].partition, Offsets: s.offsets}}
+	defer func() { s.offsets, s.bytes = s.offsets[:0], 0 }()
+	batch, err := s.computed(s.decoder.NewBatch(), rows.Origin)
+	if err != nil {
+		return err
+	}
+	rows.Batch = batch
+	s.assign(split, &rows)
+	if err := s.filter(&rows); err != nil {
+		batch.Release()
+		return err
+	}
+	if rows.Batch.NumRows() == 0 {
+		rows.Batch.Release()
+		return nil
+	}
+	s.counters.RecordsOut.Add(rows.Batch.NumRows())
+	return s.out.Rows(ctx, rows)
+}
+
+// computed appends the computed columns, each of which may use those before it.
+func (s *Source) computed(decoded arrow.RecordBatch, origin Origin) (arrow.RecordBatch, error) {
+	if len(s.compute) == 0 {
+		return decoded, nil
+	}
+	defer decoded.Release()
+	columns := append([]arrow.Array(nil), decoded.Columns()...)
+	made := columns[len(columns):]
+	defer func() {
+		for _, column := range made {
+			column.Release()
+		}
+	}()
+	batch := decoded
+	for i, e := range s.compute {
+		column, err := e.Eval(batch, s.alloc)
+		if err != nil {
+			return nil, origin.rowError(s.program.Job.Compute[i].Name, err)
+		}
+		columns, made = append(columns, column), append(made, column)
+		fields := s.schema.Fields()[:len(columns)]
+		next := array.NewRecordBatch(arrow.NewSchema(fields, nil), columns, decoded.NumRows())
+		if i > 0 {
+			batch.Release()
+		}
+		batch = next
+	}
+	return batch, nil
+}
+
+// rowError names the record that made the expression of a column fail.
+func (o Origin) rowError(name string, err error) error {
+	var row *expr.RowError
+	if !errors.As(err, &row) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return o.at(row.Row, fmt.Errorf("%s: %w", name, err))
+}
+
+// assign observes the rows' times and, with a window, notes their windows and which are late.
+func (s *Source) assign(split int, rows *Rows) {
+	generator := s.splits[split].generator
+	if generator == nil {
+		return
+	}
+	times := rows.Batch.Column(s.program.TimeColumn)
+	if s.assigner != nil {
+		s.assigned.Reset()
+		s.assigner.Assign(&s.assigned, times, generator)
+		rows.Starts = s.assigned.Starts
+		return
+	}
+	observe(generator, times.(*array.Decimal128))
+}
+
+// observe takes a column of times into a watermark; NULL has no time.
+func observe(g *eventtime.Generator, times *array.Decimal128) {
+	nulls := times.NullN() > 0
+	for i, v := range times.Values() {
+		if !nulls || times.IsValid(i) {
+			g.Observe(v.HighBits())
+		}
+	}
+}
+
+// filter keeps the rows that pass where and are not late. A row that where refuses is filtered, late or not.
+func (s *Source) filter(rows *Rows) error {
+	total := int(rows.Batch.NumRows())
+	s.keep = s.keep[:0]
+	if s.where != nil {
+		kept, err := s.where.Filter(rows.Batch, s.keep)
+		if err != nil {
+			return rows.Origin.rowError("where", err)
+		}
+		s.keep = kept
+	} else {
+		for row := range total {
+			s.keep = append(s.keep, int32(row))
+		}
+	}
+	s.counters.Filtered.Add(int64(total - len(s.keep)))
+	if rows.Starts != nil {
+		passed := len(s.keep)
+		s.keep = dropLate(s.keep, s.assigned.Late)
+		s.counters.Late.Add(int64(passed - len(s.keep)))
+	}
+	if len(s.keep) < total {
+		rows.take(s.keep, s.alloc)
+	}
+	return nil
+}
+
+func dropLate(rows []int32, late []bool) []int32 {
+	kept := rows[:0]
+	for _, row := range rows {
+		if !late[row] {
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}
+
+// take keeps the rows that keep names, in ascending order.
+func (r *Rows) take(keep []int32, alloc memory.Allocator) {
+	all := r.Batch
+	r.Batch = takeBatch(all, keep, alloc)
+	all.Release()
+	for i, row := range keep {
+		r.Origin.Offsets[i] = r.Origin.Offsets[row]
+		if r.Starts != nil {
+			r.Starts[i] = r.Starts[row]
+		}
+	}
+	r.Origin.Offsets = r.Origin.Offsets[:len(keep)]
+	if r.Starts != nil {
+		r.Starts = r.Starts[:len(keep)]
+	}
+}

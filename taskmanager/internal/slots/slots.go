@@ -1,0 +1,170 @@
+// Package slots holds a taskmanager's slots and the subtasks that run in them.
+package slots
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"pencere/pkg/connector/partfile"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/taskmanager/internal/exchange"
+	"pencere/taskmanager/internal/subtask"
+)
+
+// Config is what subtasks run with.
+type Config struct {
+	Host subtask.Host // Running and Finished are set for each subtask
+	// Send queues a message to the jobmanager.
+	Send func(*controlv1.ConnectRequest)
+	// Memory returns the heap in use, its limit, and the resident size, in bytes.
+	Memory func() (heap, limit, resident int64)
+	Log    *slog.Logger
+}
+
+// Table holds the running subtasks. It is safe for concurrent use.
+type Table struct {
+	cfg     Config
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	subtasks map[key]*entry
+}
+
+type key struct {
+	jobID, vertexID string
+	index, attempt  int32
+}
+
+func keyOf(ref *controlv1.SubtaskRef) key {
+	return key{ref.GetJobId(), ref.GetVertexId(), ref.GetSubtaskIndex(), ref.GetAttempt()}
+}
+
+type entry struct {
+	task   *subtask.Subtask
+	cancel context.CancelCauseFunc
+}
+
+// New returns a table without subtasks.
+func New(cfg Config) *Table { return &Table{cfg: cfg, subtasks: make(map[key]*entry)} }
+
+// Deploy starts a subtask. What becomes of it is sent to the jobmanager.
+func (t *Table) Deploy(d *controlv1.DeploySubtask) {
+	t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING, nil, nil)
+	host := t.cfg.Host
+	host.Running = func() { t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_RUNNING, nil, nil) }
+	host.Finished = func(files []partfile.File) { t.finished(d.GetSubtask(), files) }
+	task, err := subtask.New(d, host)
+	if err != nil {
+		t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FAILED, err, nil)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	t.mu.Lock()
+	t.subtasks[keyOf(d.GetSubtask())] = &entry{task: task, cancel: cancel}
+	t.mu.Unlock()
+	t.running.Go(func() { t.run(ctx, task) })
+}
+
+func (t *Table) run(ctx context.Context, task *subtask.Subtask) {
+	ref := task.Ref()
+	err := task.Run(ctx)
+	t.mu.Lock()
+	if e := t.subtasks[keyOf(ref)]; e != nil {
+		e.cancel(nil)
+		delete(t.subtasks, keyOf(ref))
+	}
+	t.mu.Unlock()
+	switch {
+	case err == nil:
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FINISHED, nil, task.Metrics())
+	case errors.Is(context.Cause(ctx), subtask.ErrCanceled):
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, task.Metrics())
+	default:
+		t.cfg.Log.Error("subtask failed", "job_id", ref.GetJobId(), "vertex_id", ref.GetVertexId(),
+			"subtask_index", ref.GetSubtaskIndex(), "attempt", ref.GetAttempt(), "error", err)
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FAILED, err, task.Metrics())
+	}
+}
+
+func (t *Table) update(ref *controlv1.SubtaskRef, state controlv1.SubtaskState, err error, m *controlv1.SubtaskMetrics) {
+	u := &controlv1.SubtaskUpdate{Subtask: ref, State: state, TimeMs: t.cfg.Host.Now().UnixMilli(), Metrics: m}
+	if err != nil {
+		u.Failure = &controlv1.Failure{Message: err.Error(), LostPeer: errors.Is(err, exchange.ErrPeerGone)}
+	}
+	t.cfg.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: u}})
+}
+
+func (t *Table) finished(ref *controlv1.SubtaskRef, files []partfile.File) {
+	m := &controlv1.FilesFinished{Subtask: ref}
+	for _, f := range files {
+		m.Files = append(m.Files, subtask.WireFile(f))
+		t.cfg.Log.Info("part file finished", "job_id", ref.GetJobId(), "file", f.Name, "rows", f.Rows)
+	}
+	t.cfg.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_FilesFinished{FilesFinished: m}})
+}
+
+// Cancel ends a subtask. One that has ended, or never was here, is reported as canceled, so that nobody waits for it.
+func (t *Table) Cancel(ref *controlv1.SubtaskRef) {
+	t.mu.Lock()
+	e := t.subtasks[keyOf(ref)]
+	t.mu.Unlock()
+	if e == nil {
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, nil)
+		return
+	}
+	e.cancel(subtask.ErrCanceled)
+}
+
+// AddSplits gives splits to a running source subtask.
+func (t *Table) AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split) {
+	t.mu.Lock()
+	e := t.subtasks[keyOf(ref)]
+	t.mu.Unlock()
+	if e != nil {
+		e.task.AddSplits(splits)
+	}
+}
+
+// CancelAll ends every subtask.
+func (t *Table) CancelAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.subtasks {
+		e.cancel(subtask.ErrCanceled)
+	}
+}
+
+// Wait returns when no subtask runs any more.
+func (t *Table) Wait() { t.running.Wait() }
+
+// Heartbeat returns how the taskmanager and its subtasks are.
+func (t *Table) Heartbeat() *controlv1.Heartbeat {
+	heap, limit, resident := t.cfg.Memory()
+	beat := &controlv1.Heartbeat{
+		TimeMs: t.cfg.Host.Now().UnixMilli(), HeapUsedBytes: heap, HeapLimitBytes: limit, ResidentBytes: resident,
+	}
+	for _, task := range t.tasks() {
+		beat.Subtasks = append(beat.Subtasks, task.Report())
+	}
+	return beat
+}
+
+// tasks returns the running subtasks in a fixed order.
+func (t *Table) tasks() []*subtask.Subtask {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]*subtask.Subtask, 0, len(t.subtasks))
+	for _, e := range t.subtasks {
+		all = append(all, e.task)
+	}
+	slices.SortFunc(all, func(a, b *subtask.Subtask) int {
+		x, y := a.Ref(), b.Ref()
+		return cmp.Or(cmp.Compare(x.GetJobId(), y.GetJobId()), cmp.Compare(x.GetVertexId(), y.GetVertexId()),
+			cmp.Compare(x.GetSubtaskIndex(), y.GetSubtaskIndex()))
+	})
+	return all
+}

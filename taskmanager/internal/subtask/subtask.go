@@ -1,0 +1,235 @@
+// Package subtask runs attempts of subtasks: one goroutine that reads its input, runs its operator chain and writes its
+// output, until the input ends, something fails, or it is cancelled.
+package subtask
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"pencere/pkg/connector/kafka"
+	"pencere/pkg/connector/partfile"
+	"pencere/pkg/format/csv"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/plan"
+	"pencere/taskmanager/internal/exchange"
+	"pencere/taskmanager/internal/operator"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc"
+)
+
+// ErrCanceled is the cause with which a subtask's context is cancelled by the jobmanager.
+var ErrCanceled = errors.New("subtask is cancelled")
+
+// Host is the taskmanager that a subtask runs on.
+type Host struct {
+	TaskManagerID string
+	Hub           *exchange.Hub
+	// Dial returns the connection to a peer's exchange.
+	Dial  func(address string) (grpc.ClientConnInterface, error)
+	Alloc memory.Allocator
+	// StateBudget bounds the state of one subtask, in bytes; 0 does not.
+	StateBudget int64
+	Now         func() time.Time
+	// Running and Finished are told when the subtask begins to process, and of part files it has published.
+	Running  func()
+	Finished func([]partfile.File)
+}
+
+// Subtask is one attempt. Report and AddSplits are safe for concurrent use.
+type Subtask struct {
+	host     Host
+	deploy   *controlv1.DeploySubtask
+	program  *plan.Program
+	self     exchange.Subtask
+	source   bool
+	counters *operator.Counters
+	started  time.Time
+	writer   *partfile.Writer // of a last vertex, once open
+	shown    time.Time        // when files was set last
+
+	mu     sync.Mutex
+	reader *kafka.Reader   // of a source, once open
+	files  []partfile.File // of a last vertex: those that are not published, as of a moment ago
+	added  []kafka.Split   // not taken by the loop yet
+	splits []splitView     // of a source, as of the last loop
+	wake   context.CancelFunc
+}
+
+// New returns an attempt that does not run yet. It fails for a plan that this taskmanager cannot read.
+func New(deploy *controlv1.DeploySubtask, host Host) (*Subtask, error) {
+	logical, err := plan.Decode(deploy.GetPlan())
+	if err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	program, err := plan.Compile(logical)
+	if err != nil {
+		return nil, fmt.Errorf("compile plan: %w", err)
+	}
+	ref := deploy.GetSubtask()
+	return &Subtask{
+		host: host, deploy: deploy, program: program, self: edgeEnd(ref),
+		source: ref.GetVertexId() == program.Vertices[0].ID, counters: operator.NewCounters(), started: host.Now(),
+	}, nil
+}
+
+func edgeEnd(ref *controlv1.SubtaskRef) exchange.Subtask {
+	return exchange.Subtask{
+		JobID: ref.GetJobId(), VertexID: ref.GetVertexId(), Index: int(ref.GetSubtaskIndex()), Attempt: int(ref.GetAttempt()),
+	}
+}
+
+// Run processes until the input has ended, and returns nil then. A panic of the engine is an error of this attempt: other
+// subtasks of the taskmanager go on.
+func (s *Subtask) Run(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if s.source {
+		return s.runSource(ctx)
+	}
+	return s.runWindow(ctx)
+}
+
+// last reports whether this subtask writes to the sink.
+func (s *Subtask) last() bool { return len(s.deploy.GetDownstreams()) == 0 }
+
+// openSink opens the end of the job in a subtask of the last vertex.
+func (s *Subtask) openSink() (*operator.Sink, error) {
+	config := s.program.Job.Sink.CSV
+	ref := s.deploy.GetSubtask()
+	options, err := csv.ParseOptions(config.Options)
+	if err != nil {
+		return nil, fmt.Errorf("csv options: %w", err)
+	}
+	encoder, err := csv.NewEncoder(s.program.Sink, options)
+	if err != nil {
+		return nil, fmt.Errorf("csv encoder: %w", err)
+	}
+	s.writer, err = partfile.New(partfile.Config{
+		Dir: config.Path, Job: shortID(ref.GetJobId()), Subtask: int(ref.GetSubtaskIndex()), Attempt: int(ref.GetAttempt()),
+		Extension: ".csv", RollSize: config.RollSize, RollInterval: config.RollInterval,
+	}, encoder)
+	if err != nil {
+		return nil, fmt.Errorf("open sink: %w", err)
+	}
+	return operator.NewSink(s.program, s.writer, s.counters, s.host.Alloc, s.host.Finished), nil
+}
+
+// closeSink leaves nothing unfinished behind. After a subtask that ended well there is nothing to leave.
+func (s *Subtask) closeSink() error {
+	if err := s.writer.Close(); err != nil {
+		return fmt.Errorf("close sink: %w", err)
+	}
+	return nil
+}
+
+// shortID is as much of a job's id as part file names carry.
+func shortID(jobID string) string { return jobID[:min(8, len(jobID))] }
+
+// openEdges opens the edges to all downstream subtasks: by pointer on this taskmanager, by a stream elsewhere.
+func (s *Subtask) openEdges(ctx context.Context) ([]exchange.Sender, error) {
+	var senders []exchange.Sender
+	for _, endpoint := range s.deploy.GetDownstreams() {
+		sender, err := s.openEdge(ctx, endpoint)
+		if err != nil {
+			closeEdges(senders)
+			return nil, err
+		}
+		senders = append(senders, &timedSender{Sender: sender, counters: s.counters})
+	}
+	return senders, nil
+}
+
+func (s *Subtask) openEdge(ctx context.Context, to *controlv1.Endpoint) (exchange.Sender, error) {
+	if to.GetTaskManagerId() == s.host.TaskManagerID {
+		gate, err := s.host.Hub.Gate(ctx, edgeEnd(to.GetSubtask()))
+		if err != nil {
+			return nil, err
+		}
+		return gate.Input(s.self.Index), nil
+	}
+	conn, err := s.host.Dial(to.GetDataAddress())
+	if err != nil {
+		return nil, fmt.Errorf("dial taskmanager %s at %s: %w", to.GetTaskManagerId(), to.GetDataAddress(), err)
+	}
+	return exchange.Dial(ctx, conn, s.self, edgeEnd(to.GetSubtask()), s.host.Alloc)
+}
+
+func closeEdges(senders []exchange.Sender) {
+	for _, sender := range senders {
+		sender.Close()
+	}
+}
+
+// timedSender counts the time for which the downstream holds the subtask up.
+type timedSender struct {
+	exchange.Sender
+	counters *operator.Counters
+}
+
+func (t *timedSender) Send(ctx context.Context, e exchange.Element) error {
+	begin := time.Now()
+	err := t.Sender.Send(ctx, e)
+	t.counters.BackpressuredNanos.Add(int64(time.Since(begin)))
+	return err
+}
+
+// runWindow runs the keyed vertex.
+func (s *Subtask) runWindow(ctx context.Context) (err error) {
+	gate := exchange.NewGate(len(s.deploy.GetUpstreams()))
+	defer func() { gate.Close(closeCause(err)) }()
+	sink, err := s.openSink()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.closeSink()) }()
+	chain, err := operator.NewWindow(s.program, gate.Inputs(), sink, s.counters, s.host.Alloc, s.host.StateBudget)
+	if err != nil {
+		return err
+	}
+	s.host.Hub.Register(s.self, gate)
+	defer s.host.Hub.Unregister(s.self)
+	s.host.Running()
+	for {
+		begin := time.Now()
+		input, e, err := gate.Next(ctx)
+		if err != nil {
+			return err
+		}
+		s.counters.IdleNanos.Add(int64(time.Since(begin)))
+		done, err := chain.Element(ctx, input, e)
+		if done || err != nil {
+			return err
+		}
+		s.showFiles(sink)
+	}
+}
+
+// showFiles copies the sink's open files for heartbeats, which are not more frequent.
+func (s *Subtask) showFiles(sink *operator.Sink) {
+	now := s.host.Now()
+	if now.Sub(s.shown) < time.Second {
+		return
+	}
+	s.shown = now
+	files := sink.OpenFiles()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = files
+}
+
+var errEnded = errors.New("subtask has ended")
+
+func closeCause(err error) error {
+	if err == nil {
+		return errEnded
+	}
+	return err
+}
