@@ -93,8 +93,8 @@ type accumulator interface {
 	result(first, count int, alloc memory.Allocator) arrow.Array
 	// textSize returns the bytes of a group's result if it is text, else 0.
 	textSize(group uint32) int
-	// groupSize returns the bytes that a group takes.
-	groupSize() int64
+	// memory returns the bytes that the groups take.
+	memory() int64
 	// reset forgets all groups and keeps the memory.
 	reset()
 }

@@ -36,13 +36,11 @@ func newOrdered[T interface {
 	return &extreme[T]{typ: typ, beats: func(a, b T) bool { return a < b }}
 }
 
-func (e *extreme[T]) groupSize() int64 { return 24 }
-
 func (e *extreme[T]) add(arg arrow.Array, from int, groups []uint32, total int) {
 	e.states.grow(total)
-	vs := values[T](arg, from)
+	vs, nulls := values[T](arg, from), arg.NullN() > 0
 	for i, g := range groups {
-		if arg.IsNull(from + i) {
+		if nulls && arg.IsNull(from+i) {
 			continue
 		}
 		if state := e.states.at(g); !state.set || e.beats(vs[i], state.value) {
@@ -72,8 +70,6 @@ type extremeBoolean struct {
 	highest bool
 }
 
-func (e *extremeBoolean) groupSize() int64 { return 2 }
-
 func (e *extremeBoolean) add(arg arrow.Array, from int, groups []uint32, total int) {
 	e.states.grow(total)
 	column := arg.(*array.Boolean)
@@ -99,10 +95,16 @@ type extremeText struct {
 	numeric[held[[]byte]]
 	typ     sqltype.Type
 	highest bool
+	bytes   int64 // of all texts held
 }
 
-func (e *extremeText) groupSize() int64          { return 32 }
+func (e *extremeText) memory() int64             { return e.numeric.memory() + e.bytes }
 func (e *extremeText) textSize(group uint32) int { return len(e.states.at(group).value) }
+
+func (e *extremeText) reset() {
+	e.numeric.reset()
+	e.bytes = 0
+}
 
 func (e *extremeText) add(arg arrow.Array, from int, groups []uint32, total int) {
 	e.states.grow(total)
@@ -112,11 +114,19 @@ func (e *extremeText) add(arg arrow.Array, from int, groups []uint32, total int)
 			continue
 		}
 		v, state := column.Value(from+i), e.states.at(g)
-		if state.set && (v > string(state.value)) != e.highest || state.set && v == string(state.value) {
+		if state.set && !e.beats(v, string(state.value)) {
 			continue
 		}
+		e.bytes += int64(len(v) - len(state.value))
 		state.value, state.set = append(state.value[:0], v...), true
 	}
+}
+
+func (e *extremeText) beats(candidate, held string) bool {
+	if e.highest {
+		return candidate > held
+	}
+	return candidate < held
 }
 
 func (e *extremeText) result(first, count int, alloc memory.Allocator) arrow.Array {

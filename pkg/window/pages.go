@@ -55,24 +55,26 @@ type keyRef struct{ chunk, offset uint32 }
 
 // keyArena holds key bytes, each after its length, in chunks that never move.
 type keyArena struct {
-	chunks  [][]byte
-	current int // the chunk that is being filled
-	bytes   int64
+	chunks    [][]byte
+	current   int   // the chunk that is being filled
+	used      int64 // bytes
+	allocated int64 // bytes
 }
 
 func (a *keyArena) append(key []byte) keyRef {
-	size := binary.MaxVarintLen32 + len(key)
+	size := binary.MaxVarintLen32 + len(key) // at most
 	for a.current < len(a.chunks) && cap(a.chunks[a.current])-len(a.chunks[a.current]) < size {
 		a.current++
 	}
 	if a.current == len(a.chunks) {
 		a.chunks = append(a.chunks, make([]byte, 0, max(size, a.nextChunk())))
+		a.allocated += int64(cap(a.chunks[a.current]))
 	}
 	chunk := &a.chunks[a.current]
 	ref := keyRef{chunk: uint32(a.current), offset: uint32(len(*chunk))}
 	*chunk = binary.AppendUvarint(*chunk, uint64(len(key)))
 	*chunk = append(*chunk, key...)
-	a.bytes += int64(len(key))
+	a.used += int64(size)
 	return ref
 }
 
@@ -91,5 +93,5 @@ func (a *keyArena) reset() {
 	for i := range a.chunks {
 		a.chunks[i] = a.chunks[i][:0]
 	}
-	a.current, a.bytes = 0, 0
+	a.current, a.used = 0, 0
 }

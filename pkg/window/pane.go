@@ -3,6 +3,7 @@ package window
 import (
 	"bytes"
 	"math/bits"
+	"reflect"
 
 	"pencere/pkg/eventtime"
 )
@@ -96,18 +97,21 @@ func (p *pane) growSlots() {
 	}
 }
 
-// memory returns the bytes that the pane holds, without texts in accumulators.
+// memory returns about how many bytes the pane's groups take.
 func (p *pane) memory() int64 {
-	const groupSize = 16
-	n := int64(len(p.slots))*8 + int64(p.groups.count)*groupSize + p.keys.bytes
+	groupSize := int64(reflect.TypeFor[group]().Size())
+	n := int64(len(p.slots))*8 + int64(p.groups.count)*groupSize + p.keys.used
 	for _, a := range p.accumulators {
-		n += int64(p.groups.count) * a.groupSize()
+		n += a.memory()
 	}
 	return n
 }
 
-// sparse reports that the pane's memory is far more than its groups need.
-func (p *pane) sparse() bool { return len(p.slots) > leastSlots && p.groups.count < len(p.slots)/8 }
+// sparse reports that the pane holds far more memory than its groups needed.
+func (p *pane) sparse() bool {
+	return len(p.slots) > leastSlots && p.groups.count < len(p.slots)/8 ||
+		p.keys.allocated > mostChunk && p.keys.used < p.keys.allocated/8
+}
 
 // reset empties the pane and keeps its memory.
 func (p *pane) reset() {

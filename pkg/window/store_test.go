@@ -94,7 +94,7 @@ func TestBatches(t *testing.T) {
 		s := mustStore(t, config)
 		rows := make([][]string, c.keys)
 		for i := range rows {
-			rows[i] = []string{strings.Repeat("k", c.keyLen)+strconv.Itoa(i), strings.Repeat("x", c.argLen), "0", "0"}
+			rows[i] = []string{strings.Repeat("k", c.keyLen) + strconv.Itoa(i), strings.Repeat("x", c.argLen), "0", "0"}
 		}
 		mustAdd(t, s, hashed(textBatch(t, config.Input(), rows), config))
 		var sizes []string

@@ -2,6 +2,7 @@ package window
 
 import (
 	"math/big"
+	"reflect"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -41,20 +42,26 @@ func values[T arrow.FixedWidthType](arg arrow.Array, from int) []T {
 type numeric[S any] struct{ states paged[S] }
 
 func (n *numeric[S]) textSize(uint32) int { return 0 }
-func (n *numeric[S]) groupSize() int64    { return 16 }
-func (n *numeric[S]) reset()              { n.states.reset() }
+func (n *numeric[S]) memory() int64 {
+	return int64(n.states.count) * int64(reflect.TypeFor[S]().Size())
+}
+func (n *numeric[S]) reset() { n.states.reset() }
 
 // count is COUNT(*) and COUNT of a column, which leaves NULL out.
 type count struct{ numeric[int64] }
 
-func (c *count) groupSize() int64 { return 8 }
-
 func (c *count) add(arg arrow.Array, from int, groups []uint32, total int) {
 	c.states.grow(total)
-	nulls := arg != nil && arg.NullN() > 0
-	for i, g := range groups {
-		if !nulls || arg.IsValid(from+i) {
+	switch {
+	case arg == nil || arg.NullN() == 0:
+		for _, g := range groups {
 			*c.states.at(g)++
+		}
+	case arg.NullN() < arg.Len(): // an array of type NULL has no bitmap to ask
+		for i, g := range groups {
+			if arg.IsValid(from + i) {
+				*c.states.at(g)++
+			}
 		}
 	}
 }
@@ -80,13 +87,14 @@ type integerSum[T integer] struct {
 
 func (s *integerSum[T]) add(arg arrow.Array, from int, groups []uint32, total int) {
 	s.states.grow(total)
-	vs := values[T](arg, from)
+	vs, nulls := values[T](arg, from), arg.NullN() > 0
 	for i, g := range groups {
-		if arg.IsValid(from + i) {
-			state := s.states.at(g)
-			state.sum += int64(vs[i])
-			state.count++
+		if nulls && arg.IsNull(from+i) {
+			continue
 		}
+		state := s.states.at(g)
+		state.sum += int64(vs[i])
+		state.count++
 	}
 }
 
@@ -130,13 +138,14 @@ type floatSum[T, S approximate] struct {
 
 func (s *floatSum[T, S]) add(arg arrow.Array, from int, groups []uint32, total int) {
 	s.states.grow(total)
-	vs := values[T](arg, from)
+	vs, nulls := values[T](arg, from), arg.NullN() > 0
 	for i, g := range groups {
-		if arg.IsValid(from + i) {
-			state := s.states.at(g)
-			state.sum += S(vs[i])
-			state.count++
+		if nulls && arg.IsNull(from+i) {
+			continue
 		}
+		state := s.states.at(g)
+		state.sum += S(vs[i])
+		state.count++
 	}
 }
 
@@ -166,14 +175,12 @@ type decimalSum struct {
 // overflowed stands for the count of a sum that passed 38 digits.
 const overflowed = -1
 
-func (s *decimalSum) groupSize() int64 { return 24 }
-
 func (s *decimalSum) add(arg arrow.Array, from int, groups []uint32, total int) {
 	s.states.grow(total)
-	vs := values[decimal128.Num](arg, from)
+	vs, nulls := values[decimal128.Num](arg, from), arg.NullN() > 0
 	for i, g := range groups {
 		state := s.states.at(g)
-		if arg.IsNull(from+i) || state.count == overflowed {
+		if nulls && arg.IsNull(from+i) || state.count == overflowed {
 			continue
 		}
 		state.sum = state.sum.Add(vs[i])
