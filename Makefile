@@ -7,6 +7,8 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 PROGRAMS := jobmanager taskmanager submitter
 # How long `make fuzz` gives each target.
 FUZZTIME ?= 30s
+# How many values `make jdk` compares.
+VALUES ?= 10000000
 # What `make bench` runs, and where.
 BENCH ?= .
 PACKAGES ?= ./...
@@ -56,6 +58,10 @@ web: ## Build the web UI into web/dist
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
+
+.PHONY: jdk
+jdk: ## Compare VALUES random doubles and floats with the machine's JDK 17
+	go test -count=1 -tags jdk -run JDK -v ./pkg/javafmt -count-values $(VALUES)
 
 .PHONY: bench
 bench: ## Run the benchmarks that match BENCH in PACKAGES

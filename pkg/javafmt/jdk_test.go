@@ -18,7 +18,7 @@ import (
 	"pencere/pkg/javafmt"
 )
 
-// The differential test against the machine's own JDK, which must be 17: make jdk.
+// The differential test against the machine's own JDK, which must be 17, is run by make jdk.
 var (
 	count = flag.Int("count-values", 1_000_000, "how many random values to compare with the JDK")
 	seed  = flag.Uint64("seed", 1, "seed of the random values")
