@@ -1,0 +1,94 @@
+package decimal
+
+import (
+	"math"
+	"strconv"
+
+	"pencere/pkg/javafmt"
+)
+
+// Append appends v of the given scale with all its digits and no exponent, as BigDecimal.toPlainString: "-0.05", "100.00".
+func Append(dst []byte, v Num, scale int) []byte {
+	m, negative := magnitude(v)
+	var digits [MaxPrecision + 2]byte
+	n := len(digits)
+	rest := uint256{m.lo, m.hi}
+	for rest[1] != 0 || rest[0] != 0 || len(digits)-n <= scale {
+		var chunk uint64
+		rest, chunk = rest.div(1e18)
+		for range 18 {
+			if n == 0 || rest == (uint256{}) && chunk == 0 && len(digits)-n > scale {
+				break
+			}
+			n--
+			digits[n] = byte('0' + chunk%10)
+			chunk /= 10
+		}
+	}
+	if negative {
+		dst = append(dst, '-')
+	}
+	dst = append(dst, digits[n:len(digits)-scale]...)
+	if scale > 0 {
+		dst = append(append(dst, '.'), digits[len(digits)-scale:]...)
+	}
+	return dst
+}
+
+// Float64 returns v as Flink's DecimalDataUtils.doubleValue: up to 18 digits of precision the unscaled long is divided by a
+// power of ten, which rounds twice; above it is the nearest double.
+func Float64(v Num, precision, scale int) float64 {
+	if precision <= 18 {
+		return float64(float64(int64(v.LowBits())) / float64(powers64[scale]))
+	}
+	if small, ok := Small(v); ok && scale <= 22 && -1<<53 < small && small < 1<<53 {
+		return float64(float64(small) / exactPowers[scale])
+	}
+	f, _ := strconv.ParseFloat(string(Append(nil, v, scale)), 64)
+	return f
+}
+
+// exactPowers are the powers of ten that a double holds exactly.
+var exactPowers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
+
+// Int64 returns the integer part of v as BigDecimal.longValue does: the low 64 bits.
+func Int64(v Num, scale int) int64 {
+	if scale == 0 {
+		return int64(v.LowBits())
+	}
+	return int64(Truncate(v, scale).LowBits())
+}
+
+// FromFloat64 returns x at the scale, rounded half up, and whether it is finite and fits precision digits. What is rounded is
+// the decimal that Java prints for x, not x itself: BigDecimal.valueOf.
+func FromFloat64(x float64, precision, scale int) (Num, bool) {
+	if scale < len(exactPowers) {
+		// The printed decimal differs from x by at most one part in 2^52, so away from a tie both round alike.
+		y := math.Abs(x) * exactPowers[scale]
+		if y < 1<<49 {
+			whole := math.Floor(y)
+			if fraction := y - whole; math.Abs(fraction-0.5) > y*0x1p-50+0x1p-200 {
+				if fraction > 0.5 {
+					whole++
+				}
+				v := int64(whole)
+				if x < 0 {
+					v = -v
+				}
+				n := FromInt64(v)
+				return n, uint64(whole) < powers64[min(precision, 19)]
+			}
+		}
+	}
+	return fromPrinted(javafmt.AppendDouble(nil, x), precision, scale)
+}
+
+// FromFloat32 is FromFloat64 for the double that x widens to, which is what Flink converts.
+func FromFloat32(x float32, precision, scale int) (Num, bool) {
+	return FromFloat64(float64(x), precision, scale)
+}
+
+func fromPrinted(text []byte, precision, scale int) (Num, bool) {
+	v, err := Parse(string(text), precision, scale)
+	return v, err == nil
+}
