@@ -2,6 +2,8 @@
 package main
 
 import (
+	_ "time/tzdata" // a container without a time zone database has zones all the same
+
 	"os"
 
 	"pencere/jobmanager/daemon"

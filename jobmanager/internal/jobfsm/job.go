@@ -196,6 +196,9 @@ func (j *Job) subtaskChanged(now time.Time, e SubtaskChanged) []Action {
 	if e.Attempt != j.attempt || !known || before.Terminal() {
 		return nil
 	}
+	if before == SubtaskCanceling && !e.State.Terminal() {
+		return nil // reported before it heard of the cancellation
+	}
 	j.subtasks[e.Subtask] = e.State
 	if e.State == SubtaskFailed && e.Failure != nil {
 		return j.fail(now, *e.Failure)

@@ -99,7 +99,9 @@ func (m *master) subtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate)
 		m.mu.Unlock()
 		return
 	}
-	t.enter(state, u.GetTimeMs())
+	if t.state != jobfsm.SubtaskCanceling || state.Terminal() {
+		t.enter(state, u.GetTimeMs())
+	}
 	if u.GetMetrics() != nil {
 		t.report(u.GetMetrics(), u.GetTimeMs())
 	}

@@ -39,24 +39,42 @@ func NewSink(p *plan.Program, writer *partfile.Writer, counters *Counters, alloc
 // Rows implements Output.
 func (s *Sink) Rows(_ context.Context, rows Rows) error {
 	defer rows.Batch.Release()
-	columns := make([]arrow.Array, 0, len(s.columns))
-	for i, e := range s.columns {
-		column, err := e.Eval(rows.Batch, s.alloc)
-		if err != nil {
-			for _, c := range columns {
-				c.Release()
-			}
-			return rows.Origin.rowError(s.program.Sink[i].Name, err)
-		}
-		columns = append(columns, column)
+	result, err := s.selected(rows)
+	if err != nil {
+		return err
 	}
-	result := newBatch(s.schema, columns, int(rows.Batch.NumRows()))
 	defer result.Release()
 	if err := s.writer.Write(result); err != nil {
 		return fmt.Errorf("sink: %w", rows.Origin.cellError(err))
 	}
 	s.counters.RowsWritten.Add(result.NumRows())
 	return nil
+}
+
+// selected makes the columns of the result. Those that are columns already are shared, not copied.
+func (s *Sink) selected(rows Rows) (arrow.RecordBatch, error) {
+	if s.columns == nil {
+		rows.Batch.Retain()
+		return rows.Batch, nil
+	}
+	columns := make([]arrow.Array, 0, len(s.columns))
+	for i, e := range s.columns {
+		if from := s.program.Select[i].Column(); from >= 0 {
+			column := rows.Batch.Column(from)
+			column.Retain()
+			columns = append(columns, column)
+			continue
+		}
+		column, err := e.Eval(rows.Batch, s.alloc)
+		if err != nil {
+			for _, c := range columns {
+				c.Release()
+			}
+			return nil, rows.Origin.rowError(s.program.Sink[i].Name, err)
+		}
+		columns = append(columns, column)
+	}
+	return newBatch(s.schema, columns, int(rows.Batch.NumRows())), nil
 }
 
 // cellError names the record whose row cannot be written, if that is what is wrong.

@@ -72,7 +72,7 @@ func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.All
 		s.where = p.Where.NewEvaluator()
 	}
 	if p.Window != nil {
-		s.assigner = window.NewAssigner(p.Window.Tumbling)
+		s.assigner = window.NewAssigner(tumbling(p))
 	}
 	return s, nil
 }
