@@ -3,9 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,8 +11,8 @@ import (
 	"pencere/pkg/plan"
 )
 
-// What a Reader asks of a broker unless a property says otherwise. A fetch is held three times at most: being
-// processed, waiting, and on its way; records weigh about as much again as their bytes.
+// What a Reader asks of a broker unless a property says otherwise: an answer of so many bytes, or, when there is less,
+// whatever there is, after so long if there is nothing.
 const (
 	defaultFetchMaxBytes = 1 << 20
 	defaultFetchMaxWait  = 500 * time.Millisecond
@@ -30,6 +28,8 @@ type Config struct {
 	client, fetch []kgo.Opt
 	committed     bool // isolation.level is read_committed
 	reset         plan.StartMode
+	// What is asked of a broker at most, in bytes; see budget.
+	fetchMaxBytes, partitionMaxBytes int32
 }
 
 // NewConfig checks a source and reads the files that its ssl.* properties name. The error joins all that is wrong,
@@ -102,14 +102,13 @@ func (c *Config) readConnection(s *settings) {
 
 // readFetch takes the properties that concern reading.
 func (c *Config) readFetch(s *settings) {
-	maxBytes := s.bytes("fetch.max.bytes", defaultFetchMaxBytes)
+	c.fetchMaxBytes = s.bytes("fetch.max.bytes", defaultFetchMaxBytes)
+	c.partitionMaxBytes = s.bytes("max.partition.fetch.bytes", c.fetchMaxBytes)
 
 	c.fetch = append(c.fetch,
-		kgo.FetchMaxBytes(maxBytes),
-		kgo.FetchMaxPartitionBytes(s.bytes("max.partition.fetch.bytes", min(maxBytes, defaultFetchMaxBytes))),
 		kgo.FetchMinBytes(s.bytes("fetch.min.bytes", 1)),
 		kgo.FetchMaxWait(s.millis("fetch.max.wait.ms", defaultFetchMaxWait)),
-		kgo.BrokerMaxReadBytes(max(100<<20, maxBytes)),
+		kgo.BrokerMaxReadBytes(max(100<<20, c.fetchMaxBytes)),
 		kgo.Rack(s.text("client.rack", "")),
 		// Kafka's consumers fall back silently to another offset; a job must not.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -129,14 +128,4 @@ func (c *Config) readFetch(s *settings) {
 	case "latest":
 		c.reset = plan.StartLatest
 	}
-}
-
-// Properties returns the names of the properties that NewConfig knows, sorted.
-func Properties() []string {
-	s := settings{used: make(map[string]bool)}
-	var c Config
-	c.readConnection(&s)
-	c.readFetch(&s)
-	s.security()
-	return slices.Sorted(maps.Keys(s.used))
 }

@@ -100,15 +100,6 @@ func FuzzParseJAAS(f *testing.F) {
 	})
 }
 
-func TestProperties(t *testing.T) {
-	names := Properties()
-	for _, want := range []string{"isolation.level", "security.protocol", "sasl.jaas.config", "ssl.truststore.location", "fetch.max.bytes"} {
-		if !slices.Contains(names, want) {
-			t.Errorf("%s is missing in %v", want, names)
-		}
-	}
-}
-
 // TestSecurity reads through TLS and SASL.
 func TestSecurity(t *testing.T) {
 	certificate, key, text := selfSigned(t)

@@ -14,8 +14,8 @@ import (
 
 // Reader reads the splits of one source subtask. Poll and Release are for one goroutine; the rest is safe for any.
 //
-// It reads ahead: one answer of each broker waits while another is processed. Memory is bounded by the properties
-// fetch.max.bytes (1 MiB by default, per broker) and max.partition.fetch.bytes.
+// It reads ahead: one answer of each broker waits while another is processed. All brokers' answers of a round come to no
+// more than about 4 times the property fetch.max.bytes (1 MiB by default) in memory; there are two such rounds.
 type Reader struct {
 	cfg    Config
 	client *kgo.Client
@@ -64,7 +64,8 @@ func NewReader(cfg Config, splits []Split) (*Reader, error) {
 	r := &Reader{cfg: cfg, index: make(map[partition]*progress)}
 	r.health = newHealth(r.waker.wake)
 	opts := append(slices.Clone(cfg.client), cfg.fetch...)
-	client, err := kgo.NewClient(append(opts, kgo.WithHooks(r.health), kgo.WithPools(newPool()))...)
+	opts = append(opts, kgo.WithHooks(r.health, newBudget(cfg.fetchMaxBytes, cfg.partitionMaxBytes)), kgo.WithPools(newPool()))
+	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
@@ -152,7 +153,7 @@ func (r *Reader) takePartition(ctx context.Context, fetched kgo.FetchTopicPartit
 		return nil // kgo's way to say that the wait is over
 	case fetched.Err != nil:
 		return r.explain(ctx, p, fetched)
-	case p.done:
+	case p == nil || p.done:
 		recycle(fetched.Records) // read ahead, beyond Stop
 		return nil
 	}
