@@ -157,8 +157,7 @@ func (d *Decoder) record(b []byte) bool {
 		return d.complete(i)
 	}
 	for {
-		c, next := d.field(b, i)
-		if i = d.value(c, b, next); i == none {
+		if i = d.member(b, i); i == none {
 			return false
 		}
 		i = skipBlanks(b, i)
@@ -175,21 +174,15 @@ func (d *Decoder) record(b []byte) bool {
 	}
 }
 
-// field reads a member's name and returns its column, nil for none, and the position of its value. Once there were as many
-// as there are columns no name is one, so a column whose field comes behind repeated ones stays NULL: so does Flink.
-func (d *Decoder) field(b []byte, i int) (*column, int) {
-	if d.matched == len(d.columns) {
-		_, i = d.scanner.name(b, i)
-		return nil, i
+// member reads a member's name and value, the value into the name's column if there is one.
+func (d *Decoder) member(b []byte, i int) int {
+	var c *column
+	if d.matched < len(d.columns) {
+		c, i = d.keys.expected(b, i)
 	}
-	c, next := d.keys.expected(b, i)
 	if c == nil {
-		var name []byte
-		if name, next = d.scanner.name(b, i); next == none {
-			return nil, none
-		}
-		if c = d.keys.find(name); c == nil {
-			return nil, next
+		if c, i = d.lookUp(b, i); c == nil || i == none {
+			return i
 		}
 	}
 	d.matched++
@@ -197,7 +190,35 @@ func (d *Decoder) field(b []byte, i int) (*column, int) {
 		d.repeated++
 		c.dropLast() // the last value counts
 	}
-	return c, skipBlanks(b, next)
+	if i = skipBlanks(b, i); i == len(b) {
+		return d.scanner.malformed(i, endsEarly)
+	}
+	switch first := b[i]; {
+	case first == '"':
+		return d.textValue(c, b, i)
+	case first-'0' <= 9 || first == '-':
+		return d.numberValue(c, b, i)
+	case first == '{' || first == '[':
+		return d.containerValue(c, b, i)
+	default:
+		return d.wordValue(c, b, i)
+	}
+}
+
+// lookUp reads a name that was not expected and returns its column and the position of its value. A member that is no
+// column's is skipped whole. Once as many were read as there are columns none is, so a column whose field comes behind
+// repeated ones stays NULL: so does Flink.
+func (d *Decoder) lookUp(b []byte, i int) (*column, int) {
+	name, i := d.scanner.name(b, i)
+	if i == none {
+		return nil, none
+	}
+	if d.matched < len(d.columns) {
+		if c := d.keys.find(name); c != nil {
+			return c, i
+		}
+	}
+	return nil, d.scanner.skip(b, i)
 }
 
 // complete ends the row of an object that closes at position at: columns without a value become NULL.

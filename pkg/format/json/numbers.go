@@ -33,45 +33,72 @@ func quickInt(b []byte, i int) (v int64, next int) {
 	return v, i
 }
 
+// quickNumber reads a number of up to 18 digits without exponent as its digits, how many of them are behind the point, and
+// its sign. It returns none for all else, good or bad.
+func quickNumber(b []byte, i int) (digits uint64, fraction int, negative bool, next int) {
+	if b[i] == '-' {
+		negative = true
+		i++
+	}
+	start := i
+	for i < len(b) && b[i]-'0' <= 9 {
+		digits = digits*10 + uint64(b[i]-'0')
+		i++
+	}
+	whole := i - start
+	if i < len(b) && b[i] == '.' {
+		i++
+		for i < len(b) && b[i]-'0' <= 9 {
+			digits = digits*10 + uint64(b[i]-'0')
+			i++
+		}
+		if fraction = i - start - whole - 1; fraction == 0 {
+			return 0, 0, false, none
+		}
+	}
+	if whole == 0 || whole > 1 && b[start] == '0' || whole+fraction > 18 || i < len(b) && b[i]|0x20 == 'e' {
+		return 0, 0, false, none
+	}
+	return digits, fraction, negative, i
+}
+
 // powers of ten that a float64 holds exactly.
 var powers = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
 }
 
 // quickDouble reads a number without exponent whose digits make an integer below 2^53. One correctly rounded division by
 // an exact power of ten is then the correctly rounded value (Clinger, How to Read Floating Point Numbers Accurately,
 // PLDI 1990). It returns none for all else, good or bad.
 func quickDouble(b []byte, i int) (f float64, next int) {
-	negative := b[i] == '-'
-	if negative {
-		i++
-	}
-	start := i
-	var m uint64
-	for i < len(b) && b[i]-'0' <= 9 {
-		m = m*10 + uint64(b[i]-'0')
-		i++
-	}
-	whole, fraction := i-start, 0
-	if i < len(b) && b[i] == '.' {
-		i++
-		for i < len(b) && b[i]-'0' <= 9 {
-			m = m*10 + uint64(b[i]-'0')
-			i++
-		}
-		if fraction = i - start - whole - 1; fraction == 0 {
-			return 0, none
-		}
-	}
-	if whole == 0 || whole > 1 && b[start] == '0' || whole+fraction > 18 || m >= 1<<53 || i < len(b) && b[i]|0x20 == 'e' {
+	digits, fraction, negative, next := quickNumber(b, i)
+	if next == none || digits >= 1<<53 {
 		return 0, none
 	}
-	f = float64(m) / powers[fraction]
+	f = float64(digits) / powers[fraction]
 	if negative {
 		f = -f
 	}
-	return f, i
+	return f, next
+}
+
+// quickDecimal reads a number without exponent that is exact at the scale and has up to 18 digits there. It returns none for
+// all else, good or bad.
+func quickDecimal(b []byte, i, precision, scale int) (v int64, next int) {
+	digits, fraction, negative, next := quickNumber(b, i)
+	if next == none || fraction > scale {
+		return 0, none
+	}
+	for ; fraction < scale && digits < 1e17; fraction++ {
+		digits *= 10
+	}
+	if fraction < scale || precision < 18 && digits >= uint64(powers[precision]) {
+		return 0, none
+	}
+	if negative {
+		return -int64(digits), next
+	}
+	return int64(digits), next
 }
 
 // fits reports whether v is in the range of an integer type.

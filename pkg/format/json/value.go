@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"pencere/pkg/sqltype"
+
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 )
 
 // Reasons why a value is no value of its column. Each follows the value in a message.
@@ -19,30 +21,6 @@ const (
 	tooLong     = "makes a text column longer than 2 GiB"
 )
 
-// value reads the value at i into column c, if there is one, and returns the position behind it. Whatever its kind, a
-// well-formed value is read to its end, so that a bad one costs its own field only.
-func (d *Decoder) value(c *column, b []byte, i int) int {
-	if c == nil {
-		if i == none {
-			return none
-		}
-		return d.scanner.skip(b, i)
-	}
-	if i == len(b) {
-		return d.scanner.malformed(i, endsEarly)
-	}
-	switch first := b[i]; {
-	case first == '"':
-		return d.textValue(c, b, i)
-	case first-'0' <= 9 || first == '-':
-		return d.numberValue(c, b, i)
-	case first == '{' || first == '[':
-		return d.containerValue(c, b, i)
-	default:
-		return d.wordValue(c, b, i)
-	}
-}
-
 // spoiled is the end of a field whose value, which ends at next, is not one of its column.
 func (d *Decoder) spoiled(c *column, f fault, next int) int {
 	if d.options.OnError == Ignore && !f.full {
@@ -54,6 +32,9 @@ func (d *Decoder) spoiled(c *column, f fault, next int) int {
 	d.scanner.fault = f
 	return none
 }
+
+// The methods textValue, numberValue, wordValue and containerValue read the value at i into column c and return the position
+// behind it. Whatever its kind, a well-formed value is read to its end, so that a bad one costs its own field only.
 
 func (d *Decoder) textValue(c *column, b []byte, i int) int {
 	if c.typ.Kind == sqltype.Timestamp {
@@ -121,6 +102,11 @@ func (d *Decoder) numberValue(c *column, b []byte, i int) int {
 	case sqltype.Double:
 		if v, next := quickDouble(b, i); next != none {
 			c.append64(d.alloc, math.Float64bits(v))
+			return next
+		}
+	case sqltype.Decimal:
+		if v, next := quickDecimal(b, i, c.typ.Precision, c.typ.Scale); next != none {
+			c.append128(d.alloc, decimal128.FromI64(v))
 			return next
 		}
 	}
