@@ -74,7 +74,7 @@ func (a *keyArena) append(key []byte) keyRef {
 	ref := keyRef{chunk: uint32(a.current), offset: uint32(len(*chunk))}
 	*chunk = binary.AppendUvarint(*chunk, uint64(len(key)))
 	*chunk = append(*chunk, key...)
-	a.used += int64(size)
+	a.used += int64(len(*chunk)) - int64(ref.offset)
 	return ref
 }
 

@@ -179,3 +179,32 @@ func TestResultType(t *testing.T) {
 		}
 	}
 }
+
+// A window takes the memory of the one before it, and no more with each; after a large one, small ones soon hold little again.
+func TestMemoryOfWindows(t *testing.T) {
+	s := mustStore(t, byText)
+	start := int64(0)
+	fill := func(groups int) int64 {
+		keys := make([]string, groups)
+		for i := range keys {
+			keys[i] = strconv.Itoa(i)
+		}
+		start += byText.Window.Size
+		mustAdd(t, s, textKeys(t, start, keys...))
+		held := s.OpenWindows()[0].Bytes
+		if err := s.Fire(eventtime.Watermark(start+byText.Window.Size-1), discard); err != nil {
+			t.Fatal(err)
+		}
+		return held
+	}
+	small, large := fill(10), fill(10_000)
+	for range 5 {
+		if held := fill(10_000); held != large {
+			t.Errorf("10,000 groups hold %d bytes, before it was %d", held, large)
+		}
+	}
+	fill(10) // in the memory of the large one
+	if held := fill(10); held != small {
+		t.Errorf("10 groups hold %d bytes, want %d", held, small)
+	}
+}
