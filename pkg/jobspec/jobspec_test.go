@@ -111,28 +111,29 @@ func TestPublishedSchemaIsCurrent(t *testing.T) {
 func TestHostileTexts(t *testing.T) {
 	for name, text := range map[string]string{
 		"too long":        strings.Repeat(" ", 1<<20+1),
-		"brackets":        strings.Repeat("[", 1<<20),
-		"braces":          strings.Repeat("{a: ", 1<<18),
-		"dashes":          strings.Repeat("- ", 1<<19),
-		"question marks":  strings.Repeat("? ", 1<<19),
-		"keys":            strings.Repeat("a:\n", 1<<18),
-		"pairs":           strings.Repeat("a: b\n", 200_000),
-		"blocks":          strings.Repeat("a: |\n x\n", 100_000),
-		"colons":          strings.Repeat(": ", 1<<19),
-		"tags":            strings.Repeat("!!a ", 1<<18),
-		"anchors":         strings.Repeat("&a ", 1<<18),
-		"quotes":          strings.Repeat("'", 1<<20),
-		"escapes":         strings.Repeat(`"\x`, 1<<18),
+		"too many marks":  strings.Repeat("[", 1<<20),
+		"brackets":        strings.Repeat("[", 100_000),
+		"braces":          strings.Repeat("{a: ", 50_000),
+		"dashes":          strings.Repeat("- ", 100_000),
+		"question marks":  strings.Repeat("? ", 100_000),
+		"keys":            strings.Repeat("a:\n", 50_000),
+		"pairs":           strings.Repeat("a: b\n", 50_000),
+		"blocks":          strings.Repeat("a: |\n x\n", 25_000),
+		"colons":          strings.Repeat(": ", 100_000),
+		"tags":            strings.Repeat("!!a ", 50_000),
+		"anchors":         strings.Repeat("&a ", 100_000),
+		"quotes":          strings.Repeat("'", 100_000),
+		"escapes":         strings.Repeat(`"\x`, 100_000),
 		"one long scalar": "name: " + strings.Repeat("x ", 1<<18),
 		"one long line":   "name: \"" + strings.Repeat("${", 1<<18) + "\"",
-		"comments":        strings.Repeat("#\n", 1<<19),
-		"documents":       strings.Repeat("---\n", 1<<18),
+		"comments":        strings.Repeat("#\n", 50_000),
+		"documents":       strings.Repeat("---\n", 25_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			_, err := jobspec.Parse("job.yaml", []byte(text), unset)
 			checkPlaced(t, err)
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

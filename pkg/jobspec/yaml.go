@@ -15,9 +15,10 @@ import (
 )
 
 // Limits of a job spec. The YAML parser needs time in proportion to the square of the number of tokens and of the
-// depth of brackets, so both are bounded before it runs; a real spec is far below.
+// depth of brackets, and some 250 bytes of memory a token, so they are bounded before it runs; a real spec is far below.
 const (
 	maxBytes   = 1 << 20
+	maxMarks   = 100_000 // characters with which a token may begin or end
 	maxTokens  = 20_000
 	maxDepth   = 32 // of brackets
 	maxRefused = 20 // errors about parts of YAML that are not supported
@@ -66,9 +67,21 @@ func unreadable(text []byte) string {
 		return fmt.Sprintf("the file is not UTF-8 (byte %d)", invalidAt(text)+1)
 	case bytes.IndexByte(text, 0) >= 0:
 		return fmt.Sprintf("the file has a NUL character (byte %d)", bytes.IndexByte(text, 0)+1)
+	case countMarks(text) > maxMarks:
+		return fmt.Sprintf("the spec is too long: it has more than %d lines and punctuation marks", maxMarks)
 	default:
 		return ""
 	}
+}
+
+func countMarks(text []byte) int {
+	marks := 0
+	for _, c := range text {
+		if strings.IndexByte("\n-?:,[]{}#&*!|>'\"%@`", c) >= 0 {
+			marks++
+		}
+	}
+	return marks
 }
 
 // invalidAt returns the offset of the first byte that is no UTF-8.

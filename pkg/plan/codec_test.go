@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -27,6 +28,25 @@ func TestEncodeRoundTrip(t *testing.T) {
 		}
 		if diff := cmp.Diff(job, got); diff != "" {
 			t.Fatalf("read back otherwise:\n%s", diff)
+		}
+	})
+}
+
+// Whatever the job, Compile gives a program or says at which paths what is wrong.
+func TestCompileAnyJob(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		program, err := plan.Compile(drawJob(t))
+		var problems plan.Problems
+		switch {
+		case err == nil && program == nil:
+			t.Fatal("neither a program nor an error")
+		case err != nil && (!errors.As(err, &problems) || len(problems) == 0):
+			t.Fatalf("error %v, want Problems", err)
+		}
+		for _, p := range problems {
+			if p.Path == "" || p.Message == "" || (p.Line == 0) != (p.Column == 0) {
+				t.Fatalf("problem without a place or a message: %#v", p)
+			}
 		}
 	})
 }

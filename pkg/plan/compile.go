@@ -24,7 +24,7 @@ func Compile(job Job) (*Program, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	c.program.Job = job
+	c.program.Job, c.program.Zone = job, c.zone
 	c.program.Vertices = vertices(job)
 	return &c.program, nil
 }
@@ -137,11 +137,11 @@ func (c *compiler) checkFit(path, name string, t sqltype.Type) bool {
 
 // expression compiles text; nil after a problem, or when text reads a broken column.
 func (c *compiler) expression(s scope, path, text string) *expr.Program {
-	return c.partOfText(s, path, text, text)
+	return c.partOfText(s, path, text, 0, text)
 }
 
-// partOfText compiles the part of the text that was written at path.
-func (c *compiler) partOfText(s scope, path, written, part string) *expr.Program {
+// partOfText compiles the part that begins at an offset of the text at path.
+func (c *compiler) partOfText(s scope, path, written string, offset int, part string) *expr.Program {
 	if reads, err := expr.Identifiers(part); err == nil {
 		for _, name := range reads {
 			if slices.Contains(s.broken, name) {
@@ -151,7 +151,7 @@ func (c *compiler) partOfText(s scope, path, written, part string) *expr.Program
 	}
 	program, err := expr.Compile(part, s.columns, expr.Options{Zone: c.zone})
 	if err != nil {
-		c.addExpression(path, err, written, offsetOf(written, part))
+		c.addExpression(path, err, written, offset)
 		return nil
 	}
 	return program

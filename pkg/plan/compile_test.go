@@ -142,6 +142,11 @@ func TestVertexIDsAreStable(t *testing.T) {
 			t.Errorf("vertex %d: %s became %s", i, first[i].ID, second[i].ID)
 		}
 	}
+	for i, stored := range []string{"473cdbc39be028fea26e711a43fad0d0", "4cfb4194b565a3dcd05b15afa2eef532"} {
+		if first[i].ID != stored {
+			t.Errorf("vertex %d has ID %s, but state is stored under %s", i, first[i].ID, stored)
+		}
+	}
 	if first[0].ID == first[1].ID || first[0].Keyed || !first[1].Keyed {
 		t.Errorf("vertices %+v", first)
 	}
@@ -203,7 +208,7 @@ func TestProblems(t *testing.T) {
 			j.Restart = plan.RestartStrategy{Type: plan.RestartFixedDelay, Delay: -1}
 		}, []string{
 			"parallelism: 129 is not between 1 and max_parallelism", `time_zone: unknown time zone "Local"`,
-			"source.kafka.discovery_interval: negative", "source.watermark.delay: -5s is negative", "source.watermark.idle_after: 1µs is not a whole number",
+			"source.kafka.discovery_interval: negative", "source.watermark.delay: -1s is negative", "source.watermark.idle_after: 1µs is not a whole number",
 			"window.tumble: 1µs is too short; the least is 1ms", "window.offset: not a whole number",
 			"sink.csv.path: no name", "sink.csv.roll.size: 0 bytes", "sink.csv.roll.interval: 0s is too short",
 			"checkpoint.interval: 9ms is too short; the least is 10ms",
@@ -223,7 +228,7 @@ func TestProblems(t *testing.T) {
 			"source.schema.id: already a column id", "source.schema.$hash: reserved", "source.schema.broken: no valid type", "source.schema.: needs a name",
 			"compute.price: already a column price", "compute.bad: prise", "compute.days: INTERVAL DAY TO SECOND",
 			`window.group_by[7]: unknown column "pricee" (did you mean "price"?)`, "window.group_by[8]: there twice", "window.group_by[9]: grouped by their window",
-			"select[8]: already a column id",
+			"select[7]: column bad is neither", "select[8]: already a column id",
 		}},
 		"no event time": {func(j *plan.Job) { j.Source.Watermark = nil }, []string{"window: declare source.watermark"}},
 		"event time of a wrong type": {func(j *plan.Job) { j.Source.Watermark.Column = "price" },
@@ -246,7 +251,7 @@ func TestProblems(t *testing.T) {
 			}
 		}, []string{
 			"window.aggregates.id: already a column id", "window.aggregates.window_start: the window's own", "window.aggregates.a: wants a number, not STRING",
-			"window.aggregates.b: MEDIAN", "window.aggregates.c: COUNT(DISTINCT …) is not available", "window.aggregates.d:2:2: prise", "window.aggregates.e: ",
+			"window.aggregates.b: MEDIAN", "window.aggregates.c: COUNT(DISTINCT …)", "window.aggregates.d:2:2: prise", "window.aggregates.e: ",
 			"window.aggregates.f: ",
 		}},
 		"kafka": {func(j *plan.Job) {

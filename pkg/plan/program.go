@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"time"
+
 	"pencere/pkg/expr"
 	"pencere/pkg/sqltype"
 )
@@ -11,6 +13,8 @@ import (
 // split, where, exchange by key group, aggregate, select, write.
 type Program struct {
 	Job Job
+	// Zone is the session time zone.
+	Zone *time.Location
 	// Source is the row type that the format decodes; Rows adds the computed columns.
 	Source, Rows sqltype.Schema
 	Compute      []*expr.Program // Compute[i] makes column len(Source)+i of Rows, over the columns before it

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"pencere/pkg/expr"
@@ -92,14 +91,10 @@ func (c *compiler) aggregate(rows scope, path, text string) (Aggregate, bool) {
 		c.addExpression(path, err, text, 0)
 		return Aggregate{}, false
 	}
-	if call.Distinct {
-		c.add(path, "%s(DISTINCT …) is not available; group by the column to have its values once", call.Func)
-		return Aggregate{}, false
-	}
 	if call.Arg == "*" {
 		return Aggregate{Func: call.Func, Result: sqltype.BigIntType.WithNotNull(true)}, true
 	}
-	argument := c.partOfText(rows, path, text, call.Arg)
+	argument := c.partOfText(rows, path, text, call.Offset, call.Arg)
 	if argument == nil {
 		return Aggregate{}, false
 	}
@@ -110,9 +105,6 @@ func (c *compiler) aggregate(rows scope, path, text string) (Aggregate, bool) {
 	}
 	return Aggregate{Func: call.Func, Arg: argument, Result: result}, true
 }
-
-// offsetOf finds the part of the text, 0 when it is not there as written.
-func offsetOf(text, part string) int { return max(0, strings.LastIndex(text, part)) }
 
 // aggregateType returns the type of function over arguments of type t, by the rules of Flink's planner
 // (LogicalTypeMerging.findSumAggType, findAvgAggType): SUM and AVG keep the type, so that integers wrap and
