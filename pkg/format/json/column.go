@@ -22,6 +22,7 @@ type column struct {
 	width int // bytes of one of values; 0 for BOOLEAN, whose values are bits
 	// isText says that values are offsets into text: CHAR, VARCHAR, STRING and BYTES.
 	isText bool
+	limit  int             // of used
 	layout timestampLayout // of TIMESTAMP and TIMESTAMP_LTZ
 
 	rows    int
@@ -82,6 +83,7 @@ func newColumn(c sqltype.Column, format TimestampFormat) column {
 	return column{
 		name: c.Name, typ: c.Type, arrow: c.Type.Arrow(), width: widthOf(c.Type.Kind),
 		isText: c.Type.IsText() || c.Type.Kind == sqltype.Bytes,
+		limit:  math.MaxInt32, // what Arrow's offsets can count
 		layout: layoutOf(format, c.Type.Kind == sqltype.TimestampLTZ),
 	}
 }
@@ -178,10 +180,10 @@ func (c *column) append128(alloc memory.Allocator, v decimal128.Num) {
 // appendText appends a text or BYTES value and reports whether the batch had room for it.
 func (c *column) appendText(alloc memory.Allocator, v []byte) bool {
 	end := c.used + len(v)
+	if end > c.limit {
+		return false
+	}
 	if end > len(c.text.bytes) {
-		if end > math.MaxInt32 {
-			return false
-		}
 		c.text.reserve(alloc, end)
 	}
 	copy(c.text.bytes[c.used:end], v)

@@ -301,3 +301,65 @@ func TestParseOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestErrorText(t *testing.T) {
+	d := newDecoder(t, schemaOf(t, "id INT"), json.Options{})
+	for message, want := range map[string]string{
+		`{"id":"x"}`: `json field "id", byte 6: x is not a whole number: {"id":"x"}`,
+		`{"id":1 2}`: `json record, byte 8: expected a comma or the object's end: {"id":1 2}`,
+	} {
+		if _, err := d.Append([]byte(message)); err == nil || err.Error() != want {
+			t.Errorf("%s gives %v, want %s", message, err, want)
+		}
+	}
+}
+
+// What Jackson 2.14 and java.time of JDK 17 make of values at the edges.
+func TestConversions(t *testing.T) {
+	const null = "(null)"
+	iso := json.Options{OnError: json.Ignore, TimestampFormat: json.ISO8601}
+	for _, test := range []struct{ typ, value, want string }{
+		{"FLOAT", "1.000000059604644775390625000001", "1.0000001"}, // one rounding: by way of a double it would be 1
+		{"BIGINT", "9223372036854775808.0", "9223372036854775807"},
+		{"BIGINT", "9223372036854776833.0", null},
+		{"BIGINT", "-9223372036854775808.5", "-9223372036854775808"},
+		{"BIGINT", "9007199254740993.0", "9007199254740992"},
+		{"BIGINT", `"\u0bef\uff17"`, "97"},
+		{"BIGINT", `"𝟎7"`, null},
+		{"DECIMAL(10,2)", `"1e\u0661"`, "10"},
+		{"DECIMAL(10,2)", "1e-2147483647", "0"},
+		{"DECIMAL(10,2)", "1e2147483648", null},
+		{"DECIMAL(10,2)", "0e-2147483648", null},
+		{"DECIMAL(10,2)", "1e00000000000000000002", "100"},
+		{"DECIMAL(10,2)", `".e1"`, null},
+		{"DECIMAL(10,2)", `"1.2.3"`, null},
+		{"DECIMAL(10,2)", `"1e"`, null},
+		{"DECIMAL(10,2)", "99999999.994", "99999999.99"},
+		{"DECIMAL(10,2)", "99999999.995", null},
+		{"BYTES", `"YWJj ZGVm"`, "YWJjZGVm"},
+		{"BYTES", `"YW Jj"`, null},
+		{"BYTES", `"AA==AA=="`, "AAA="},
+		{"BYTES", `"AA= ="`, null},
+		{"BYTES", `"AB=="`, "AA=="},
+		{"BYTES", `"AA="`, null},
+		{"BYTES", `"=AAA"`, null},
+		{"DATE", `"+02025-03-04"`, "2025-03-04"},
+		{"DATE", `"+2025-03-04"`, null},
+		{"DATE", `"-0000-01-01"`, null},
+		{"DATE", `"+999999999-01-01"`, null}, // more days than 32 bits count
+		{"STRING", `"\ud83d\ude00"`, "😀"},
+		{"STRING", `"\ud800x"`, "\xed\xa0\x80x"}, // not UTF-8, so that a writer refuses it
+		{"STRING", `[9007199254740993.0,1e23,-1e400,-0]`, `[9.007199254740992E15,9.999999999999999E22,"-Infinity",0]`},
+		{"STRING", `{"a":{"x":1},"a":{"x":2},"b":1,"a":{"x":3}}`, `{"a":{"x":3},"b":1}`},
+		{"STRING", `{"k\n\u001f\u007f\/":"\u2028\""}`, "{\"k\\n\\u001F\u007f/\":\"\u2028\\\"\"}"},
+	} {
+		d := newDecoder(t, schemaOf(t, "v "+test.typ), iso)
+		if outcome, err := d.Append([]byte(`{"v":` + test.value + `}`)); outcome != json.Appended {
+			t.Errorf("%s: %d, %v", test.value, outcome, err)
+			continue
+		}
+		if got := rows(d)[0]; got != test.want {
+			t.Errorf("%s as %s is %s, want %s", test.value, test.typ, got, test.want)
+		}
+	}
+}
