@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"pencere/pkg/nearest"
 	"pencere/pkg/plan"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 // shape is what may stand at a place of the spec. The table in spec.go is built of shapes; the parser and the JSON

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"pencere/pkg/jobspec"
-	"pencere/pkg/plan"
-
 	"github.com/cockroachdb/datadriven"
 	"github.com/google/go-cmp/cmp"
+
+	"pencere/pkg/jobspec"
+	"pencere/pkg/plan"
 )
 
 // Each script holds specs and what becomes of them: with "errors" all errors or ok, with "job" the job in JSON, with

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"pencere/pkg/plan"
-
 	"github.com/goccy/go-yaml/ast"
+
+	"pencere/pkg/plan"
 )
 
 // sequence returns the items of a list, which has at least one.

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"pencere/pkg/nearest"
 	"pencere/pkg/plan"
 	"pencere/pkg/sqltype"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 // kind is a kind of scalar: how its text becomes a T, and how JSON Schema says it.
@@ -41,9 +41,8 @@ func readScalar[T any](w *walker, path string, node ast.Node, k kind[T]) (value 
 	}
 	value, err := k.parse(s.text)
 	if err != nil {
-		var near *nearError
-		errors.As(err, &near)
-		if near == nil {
+		near, ok := errors.AsType[*nearError](err)
+		if !ok {
 			near = &nearError{message: err.Error()}
 		}
 		w.failNear(path, s.at, near.message, near.suggestion)
@@ -163,8 +162,9 @@ func enum(words ...string) kind[string] {
 	}
 }
 
-// integer is a whole number within bounds.
-func integer(least, most int) kind[int] {
+// positive is a whole number from 1 to most.
+func positive(most int) kind[int] {
+	const least = 1
 	return kind[int]{
 		what: "a whole number", takes: []jsonType{integerType},
 		parse: func(text string) (int, error) {
@@ -174,7 +174,7 @@ func integer(least, most int) kind[int] {
 			}
 			return n, checkBounds(n, least, most)
 		},
-		schema: func() *jsonSchema { return variableOr(numberSchema("integer", float64(least), float64(most))) },
+		schema: func() *jsonSchema { return variableOr(numberSchema("integer", least, float64(most))) },
 	}
 }
 
@@ -242,7 +242,7 @@ func size() kind[int64] {
 
 // parallelism is auto, which is 0, or a number.
 func parallelism() kind[int] {
-	numbers := integer(1, plan.MaxMaxParallelism)
+	numbers := positive(plan.MaxMaxParallelism)
 	return kind[int]{
 		what: "auto or a whole number", takes: []jsonType{textType, integerType},
 		parse: func(text string) (int, error) {
@@ -267,8 +267,7 @@ func columnType() kind[sqltype.Type] {
 		what: "an SQL type such as INT or STRING", takes: []jsonType{textType},
 		parse: func(text string) (sqltype.Type, error) {
 			t, err := sqltype.Parse(text)
-			var unknown *sqltype.UnknownTypeError
-			if errors.As(err, &unknown) {
+			if unknown, ok := errors.AsType[*sqltype.UnknownTypeError](err); ok {
 				return t, &nearError{err.Error(), nearest.Name(unknown.Name, slices.Sorted(slices.Values(sqltype.Names())))}
 			}
 			return t, err

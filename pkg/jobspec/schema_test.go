@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"pencere/pkg/plan"
-
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"pencere/pkg/plan"
 )
 
 func unset(string) (string, bool) { return "", false }

@@ -3,9 +3,9 @@ package jobspec
 import (
 	"strings"
 
-	"pencere/pkg/plan"
-
 	"github.com/goccy/go-yaml/ast"
+
+	"pencere/pkg/plan"
 )
 
 // selection is the list under select: names of columns, "expression AS name", or {name: expression}.

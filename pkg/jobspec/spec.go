@@ -15,7 +15,7 @@ var spec = mapping{fields: []field{
 	{name: "parallelism", doc: "the number of subtasks of each part of the job; auto follows the slots there are",
 		shape: one(parallelism(), func(j *plan.Job, v int) { j.Parallelism = v }).or("auto")},
 	{name: "max_parallelism", doc: "the number of key groups, the most that parallelism can ever be for this job's state",
-		shape: one(integer(1, plan.MaxMaxParallelism), func(j *plan.Job, v int) { j.MaxParallelism = v }).or("128")},
+		shape: one(positive(plan.MaxMaxParallelism), func(j *plan.Job, v int) { j.MaxParallelism = v }).or("128")},
 	{name: "time_zone", doc: "the zone, by its IANA name, in which TIMESTAMP_LTZ is cut into windows and cast",
 		shape:    one(text("a time zone"), func(j *plan.Job, v string) { j.TimeZone = v }).or(plan.DefaultTimeZone),
 		examples: []string{"Europe/Istanbul"}},
@@ -110,7 +110,7 @@ var kafkaFields = mapping{
 			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Source.Kafka.DiscoveryInterval = v }).or("30s")},
 		{name: "properties", doc: "further settings of the client, under Kafka's names (security.protocol, sasl.mechanism, …)",
 			shape: entriesOf[string]{anyScalar("a setting"), func(j *plan.Job, name, v string) {
-				put(&j.Source.Kafka.Properties, name, v)
+				j.Source.Kafka.Properties = with(j.Source.Kafka.Properties, name, v)
 			}}},
 	},
 }
@@ -164,7 +164,7 @@ var restartFields = variants{
 		{name: string(plan.RestartNone)},
 		{name: string(plan.RestartFixedDelay), fields: []field{
 			{name: "attempts", doc: "how often the job is restarted before it fails for good",
-				shape: one(integer(1, math.MaxInt32), func(j *plan.Job, v int) { j.Restart.Attempts = v }).or("1")},
+				shape: one(positive(math.MaxInt32), func(j *plan.Job, v int) { j.Restart.Attempts = v }).or("1")},
 			{name: "delay", doc: "the time between a failure and the restart",
 				shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Restart.Delay = v }).or("1s")},
 		}},
@@ -180,24 +180,26 @@ var restartFields = variants{
 			{name: "reset_backoff_threshold", doc: "after so long without a failure the next one is the first again",
 				shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Restart.ResetAfter = v }).or("1h")},
 			{name: "attempts_before_reset_backoff", doc: "how often the job is restarted before it fails for good; without limit when left out",
-				shape: one(integer(1, math.MaxInt32), func(j *plan.Job, v int) { j.Restart.MaxAttempts = v })},
+				shape: one(positive(math.MaxInt32), func(j *plan.Job, v int) { j.Restart.MaxAttempts = v })},
 		}},
 	},
 }
 
 // sourceOption is an option of the source's format, kept under its own name.
 func sourceOption(k kind[string], name string) shape {
-	return one(k, func(j *plan.Job, v string) { put(&j.Source.FormatOptions, name, v) })
+	return one(k, func(j *plan.Job, v string) { j.Source.FormatOptions = with(j.Source.FormatOptions, name, v) })
 }
 
 // sinkOption is an option of the CSV that is written.
 func sinkOption(k kind[string], name string) shape {
-	return one(k, func(j *plan.Job, v string) { put(&j.Sink.CSV.Options, name, v) })
+	return one(k, func(j *plan.Job, v string) { j.Sink.CSV.Options = with(j.Sink.CSV.Options, name, v) })
 }
 
-func put(into *map[string]string, name, value string) {
-	if *into == nil {
-		*into = map[string]string{}
+// with returns the settings, made if need be, with one more.
+func with(settings map[string]string, name, value string) map[string]string {
+	if settings == nil {
+		settings = map[string]string{}
 	}
-	(*into)[name] = value
+	settings[name] = value
+	return settings
 }

@@ -11,13 +11,13 @@ import (
 
 // Patterns of quantities, in the part of the syntax that Go's regular expressions and JSON Schema's share.
 const (
-	durationPattern = `^([0-9]+ ?(ms|sec|s|min|m|h|d) ?)+$`
-	sizePattern     = `^[0-9]+ ?(B|KB|KiB|MB|MiB|GB|GiB)$`
+	durationPattern = `^(\d+ ?(ms|sec|s|min|m|h|d) ?)+$`
+	sizePattern     = `^\d+ ?(B|KB|KiB|MB|MiB|GB|GiB)$`
 )
 
 var (
 	durationForm = regexp.MustCompile(durationPattern)
-	durationPart = regexp.MustCompile(`([0-9]+) ?(ms|sec|s|min|m|h|d)`)
+	durationPart = regexp.MustCompile(`(\d+) ?(ms|sec|s|min|m|h|d)`)
 	sizeForm     = regexp.MustCompile(sizePattern)
 
 	durationUnits = map[string]time.Duration{

@@ -67,11 +67,6 @@ func parseReference(text string) (reference, int) {
 	return part, end + 1
 }
 
-// hasVariable reports whether a scalar's value depends on a variable.
-func hasVariable(scalar string) bool {
-	return slices.ContainsFunc(references(scalar), func(part reference) bool { return part.name != "" })
-}
-
 // Variables returns the names of the variables that a job spec uses, each once, in the order of the text; those
 // with a default too. An error is Errors, without a file name: the text is no YAML.
 func Variables(text []byte) ([]string, error) {

@@ -3,9 +3,9 @@ package jobspec
 import (
 	"slices"
 
-	"pencere/pkg/plan"
-
 	"github.com/goccy/go-yaml/ast"
+
+	"pencere/pkg/plan"
 )
 
 // variants are mappings of which one field, the same in all, says which one it is.

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	"pencere/pkg/plan"
-
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"pencere/pkg/plan"
 )
 
 // walker goes over the nodes of a spec along the table of fields, fills the job and collects errors.

@@ -3,9 +3,9 @@ package nearest_test
 import (
 	"testing"
 
-	"pencere/pkg/nearest"
-
 	"pgregory.net/rapid"
+
+	"pencere/pkg/nearest"
 )
 
 func TestName(t *testing.T) {
@@ -14,7 +14,7 @@ func TestName(t *testing.T) {
 		"pric":           "price",
 		"PRICE":          "price",
 		"prcie":          "price",
-		"price_wiht_kdv": "price_with_kdv",
+		"price_with_kvd": "price_with_kdv",
 		"price_kdv":      "",
 		"ürun":           "ürün",
 		"di":             "id",

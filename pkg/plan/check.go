@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"regexp"
@@ -245,7 +244,7 @@ func quote(name string) string {
 	if plainName.MatchString(name) {
 		return name
 	}
-	return fmt.Sprintf("`%s`", strings.ReplaceAll(name, "`", "``"))
+	return "`" + strings.ReplaceAll(name, "`", "``") + "`"
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"pencere/pkg/plan"
-	"pencere/pkg/sqltype"
-
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"pencere/pkg/plan"
+	"pencere/pkg/sqltype"
 )
 
 // What Encode writes, Decode reads back as the same job, sensible or not.
@@ -150,7 +150,7 @@ func TestDecodeRefuses(t *testing.T) {
 		`{`:                                  "unexpected EOF",
 		`{} {}`:                              "after the end",
 		`{}]`:                                "after the end",
-		`{"Nmae": "x"}`:                      `unknown field "Nmae"`,
+		`{"Title": "x"}`:                     `unknown field "Title"`,
 		`{"Source": {"Kafkaa": {}}}`:         `unknown field "Kafkaa"`,
 		`{"Source": {"Schema": [{"X": 1}]}}`: `unknown field "X"`,
 		`{"Source": {"Schema": [{"Name": "a", "Type": "INTT"}]}}`: `column "a": unknown type "INTT"`,

@@ -29,6 +29,14 @@ func Compile(job Job) (*Program, error) {
 	return &c.program, nil
 }
 
+// compiler holds one Compile.
+type compiler struct {
+	findings
+	job     Job
+	zone    *time.Location
+	program Program
+}
+
 // compileRows compiles all that is about columns.
 func (c *compiler) compileRows() {
 	rows := c.rows()
@@ -39,14 +47,6 @@ func (c *compiler) compileRows() {
 		result = c.window(rows)
 	}
 	c.results(result, rows)
-}
-
-// compiler holds one Compile.
-type compiler struct {
-	findings
-	job     Job
-	zone    *time.Location
-	program Program
 }
 
 // scope is what an expression can name.

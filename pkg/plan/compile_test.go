@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"pencere/pkg/plan"
 	"pencere/pkg/sqltype"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // reference is the reference job.
@@ -288,7 +288,7 @@ func TestProblems(t *testing.T) {
 			}
 			for i := range min(len(problems), len(c.want)) {
 				path, part, _ := strings.Cut(c.want[i], ": ")
-				if got := problems[i].Error(); !strings.HasPrefix(got, path+": ") || !strings.Contains(got, part) {
+				if got := problems[i].String(); !strings.HasPrefix(got, path+": ") || !strings.Contains(got, part) {
 					t.Errorf("problem %d is %q, want %q", i, got, c.want[i])
 				}
 			}

@@ -19,8 +19,8 @@ type Problem struct {
 	Suggestion   string // a name that was probably meant; "" when there is none
 }
 
-// Error gives the problem in one line.
-func (p Problem) Error() string {
+// String gives the problem in one line.
+func (p Problem) String() string {
 	text := p.Path + ": " + p.Message
 	if p.Line > 1 {
 		text = fmt.Sprintf("%s:%d:%d: %s", p.Path, p.Line, p.Column, p.Message)
@@ -32,13 +32,15 @@ func (p Problem) Error() string {
 }
 
 // Problems is everything that is wrong with a Job, in the order of its spec.
+//
+//nolint:errname // each is a Problem, and together they are the error
 type Problems []Problem
 
 // Error gives the problems one a line.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i := range p {
-		lines[i] = p[i].Error()
+		lines[i] = p[i].String()
 	}
 	return strings.Join(lines, "\n")
 }
@@ -59,8 +61,7 @@ func (f *findings) addUnknown(path, message, suggestion string) {
 // was given begins in the one that the user wrote.
 func (f *findings) addExpression(path string, err error, written string, offset int) {
 	problem := Problem{Path: path, Message: err.Error()}
-	var located *expr.Error
-	if errors.As(err, &located) {
+	if located, ok := errors.AsType[*expr.Error](err); ok {
 		problem.Message = located.Message
 		problem.Line, problem.Column = position(written, offset, located.Line, located.Column)
 	}

@@ -1,0 +1,10 @@
+// Package jobs holds the example jobs, for programs that run them without a file at hand.
+package jobs
+
+import _ "embed"
+
+//go:embed kdv-2min.yaml
+var kdv2min string
+
+// KDV2Min returns the spec of the reference job, which reads the variables KAFKA_BROKERS and OUT_DIR.
+func KDV2Min() string { return kdv2min }
