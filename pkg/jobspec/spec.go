@@ -146,6 +146,12 @@ var csvFields = mapping{
 			shape: sinkOption(anyText("a character"), "escape-character")},
 		{name: "null-literal", doc: "what is written for NULL; nothing when left out",
 			shape: sinkOption(anyText("a text"), "null-literal")},
+		{name: "array-element-delimiter", doc: "the character between the elements of an ARRAY; ';' when left out",
+			shape: sinkOption(anyText("a character"), "array-element-delimiter")},
+		{name: "allow-comments", doc: "Flink's option for reading CSV; it changes nothing that is written",
+			shape: sinkOption(boolean(), "allow-comments")},
+		{name: "ignore-parse-errors", doc: "Flink's option for reading CSV; it changes nothing that is written",
+			shape: sinkOption(boolean(), "ignore-parse-errors")},
 		{name: "write-bigdecimal-in-scientific-notation", doc: "writes DECIMAL as Flink 1.20 does, 18000 as 1.8E+4; false, all digits of the scale, when left out",
 			shape: sinkOption(boolean(), "write-bigdecimal-in-scientific-notation")},
 		{name: "roll", doc: "when a file is closed and the next one begun", shape: mapping{fields: []field{
