@@ -157,7 +157,8 @@ func firstRows(text []byte, rows int, quote rune) []byte {
 			quoted = !quoted
 		case c == '\n' && !quoted:
 			end = i + 1
-			if rows--; rows == 0 {
+			rows--
+			if rows == 0 {
 				return text[:end]
 			}
 		}

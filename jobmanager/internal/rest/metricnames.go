@@ -69,7 +69,7 @@ func metricsOf(v view.Vertex, s view.Subtask) []metric {
 		}
 	}
 	for _, r := range rates {
-		metrics = append(metrics, real(r.name, r.read(&s.Metrics)))
+		metrics = append(metrics, fraction(r.name, r.read(&s.Metrics)))
 	}
 	return metrics
 }

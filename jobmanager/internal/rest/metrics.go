@@ -2,6 +2,7 @@ package rest
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -21,7 +22,7 @@ type metric struct {
 }
 
 func whole(id string, n int64) metric { return metric{id, float64(n), strconv.FormatInt(n, 10)} }
-func real(id string, f float64) metric {
+func fraction(id string, f float64) metric {
 	return metric{id, f, string(javafmt.AppendDouble(nil, f))}
 }
 
@@ -145,8 +146,7 @@ func skew(values []float64, mean float64) float64 {
 // vertexForMetrics finds a vertex as the metrics' handlers do: one that does not exist just has none.
 func (s *server) vertexForMetrics(r *http.Request) (view.Job, view.Vertex, bool, error) {
 	j, v, err := s.vertex(r, noVertex)
-	p, ok := err.(*problem)
-	if ok && p.status == http.StatusNotFound {
+	if p, ok := errors.AsType[*problem](err); ok && p.status == http.StatusNotFound {
 		return view.Job{}, view.Vertex{}, false, nil
 	}
 	return j, v, err == nil, err

@@ -195,6 +195,11 @@ func TestStrictClients(t *testing.T) {
 	}
 }
 
+// kindsOfClients are what the primitives are read from.
+var kindsOfClients = map[reflect.Kind]string{
+	reflect.Int: "integer", reflect.Int64: "integer", reflect.Float64: "double", reflect.Bool: "boolean", reflect.String: "string",
+}
+
 // strict finds the primitives of a client's type that an answer does not have.
 func strict(path string, client reflect.Type, value any) []string {
 	var problems []string
@@ -204,9 +209,9 @@ func strict(path string, client reflect.Type, value any) []string {
 		if !ok {
 			return []string{path + ": no object"}
 		}
-		for i := range client.NumField() {
-			key := client.Field(i).Tag.Get("json")
-			problems = append(problems, strict(path+"/"+key, client.Field(i).Type, object[key])...)
+		for field := range client.Fields() {
+			key := field.Tag.Get("json")
+			problems = append(problems, strict(path+"/"+key, field.Type, object[key])...)
 		}
 	case reflect.Slice:
 		elements, ok := value.([]any)
@@ -216,21 +221,9 @@ func strict(path string, client reflect.Type, value any) []string {
 		for _, element := range elements {
 			problems = append(problems, strict(path+"/[]", client.Elem(), element)...)
 		}
-	case reflect.Int, reflect.Int64:
-		if n, ok := value.(json.Number); !ok || strings.ContainsAny(n.String(), ".eE") {
-			problems = append(problems, fmt.Sprintf("%s: %v is no integer", path, value))
-		}
-	case reflect.Float64:
-		if _, ok := value.(json.Number); !ok {
-			problems = append(problems, fmt.Sprintf("%s: %v is no number", path, value))
-		}
-	case reflect.Bool:
-		if _, ok := value.(bool); !ok {
-			problems = append(problems, fmt.Sprintf("%s: %v is no boolean", path, value))
-		}
-	case reflect.String:
-		if _, ok := value.(string); !ok {
-			problems = append(problems, fmt.Sprintf("%s: %v is no string", path, value))
+	default:
+		if got := kindOf(value); got != kindsOfClients[client.Kind()] {
+			problems = append(problems, fmt.Sprintf("%s: %s, want %s", path, got, client.Kind()))
 		}
 	}
 	return problems
@@ -426,7 +419,7 @@ func TestJobDetails(t *testing.T) {
 		t.Errorf("description %q", got)
 	}
 	source := details["vertices"].([]any)[0].(map[string]any)["metrics"].(map[string]any)
-	if source["read-records"] != 3000.0 || source["accumulated-busy-time"] != 800.0 || source["read-records-complete"] != true {
+	if source["read-records"] != 3000.0 || source["accumulated-busy-time"] != 800.0 || !source["read-records-complete"].(bool) {
 		t.Errorf("source metrics %v", source)
 	}
 }

@@ -26,8 +26,7 @@ func (s *server) submit(r *http.Request) (any, error) {
 		return nil, err
 	}
 	id, err := s.Cluster.Submit(r.Context(), spec)
-	var wrong jobspec.Errors
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[jobspec.Errors](err); ok {
 		lines := make([]string, len(wrong))
 		for i, e := range wrong {
 			lines[i] = e.Error()
