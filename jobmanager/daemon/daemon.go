@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/plan"
+	"pencere/pkg/version"
 	"pencere/web"
 
 	"google.golang.org/grpc"
@@ -44,7 +47,6 @@ type Config struct {
 // Daemon is a jobmanager.
 type Daemon struct {
 	cfg        Config
-	started    time.Time
 	rest, rpc  net.Listener
 	replica    *replica.Replica
 	dispatcher *jobmaster.Dispatcher
@@ -53,7 +55,7 @@ type Daemon struct {
 
 // New listens on the configured addresses and opens the data directory.
 func New(cfg Config) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, started: time.Now()}
+	d := &Daemon{cfg: cfg}
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -141,8 +143,27 @@ func (d *Daemon) Close() error {
 
 func (d *Daemon) handler() http.Handler {
 	return rest.New(rest.Config{
-		Cluster: d.dispatcher, UI: web.Handler(), Version: d.cfg.Version, Start: d.started, Now: time.Now,
+		Cluster: d.dispatcher, UI: web.Handler(), Version: d.cfg.Version, Revision: version.Commit(),
+		Settings: d.settings(), Now: time.Now,
 	})
+}
+
+// settings are shown as the jobmanager's configuration, by the names of its flags. None is a secret.
+func (d *Daemon) settings() []rest.Setting {
+	var peers []string
+	for id, address := range d.cfg.Peers {
+		peers = append(peers, id+"="+address)
+	}
+	slices.Sort(peers)
+	return []rest.Setting{
+		{Key: "data-dir", Value: d.cfg.DataDir},
+		{Key: "forget-after", Value: d.cfg.ForgetAfter.String()},
+		{Key: "id", Value: d.cfg.ID},
+		{Key: "peers", Value: strings.Join(peers, ",")},
+		{Key: "raft-addr", Value: d.cfg.RaftAddr},
+		{Key: "rest-addr", Value: d.RestAddr()},
+		{Key: "rpc-addr", Value: d.RPCAddr()},
+	}
 }
 
 // lead follows this node's leadership until ctx ends. Lost and won again are two steps: what was run under the old term has
