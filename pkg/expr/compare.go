@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"cmp"
+	"math"
 
 	"pencere/pkg/expr/internal/decimal"
 	"pencere/pkg/expr/internal/syntax"
@@ -247,4 +248,43 @@ func (v *vector) clearNullBits() {
 	for i := range v.valid {
 		v.bits[i] &= v.valid[i]
 	}
+}
+
+// compareFor returns a total order of the values of a type: NaN is the greatest number, -0.0 less than 0.0 (Java's Double.compare).
+func compareFor(t sqltype.Type) func(a *vector, i int, b *vector, j int) int {
+	switch t.Kind {
+	case sqltype.Boolean:
+		return func(a *vector, i int, b *vector, j int) int {
+			return int(bit(a.bits.get(i))) - int(bit(b.bits.get(j)))
+		}
+	case sqltype.TinyInt:
+		return func(a *vector, i int, b *vector, j int) int { return cmp.Compare(a.i8[i], b.i8[j]) }
+	case sqltype.SmallInt:
+		return func(a *vector, i int, b *vector, j int) int { return cmp.Compare(a.i16[i], b.i16[j]) }
+	case sqltype.Int, sqltype.Date, sqltype.Time, sqltype.IntervalYearMonth:
+		return func(a *vector, i int, b *vector, j int) int { return cmp.Compare(a.i32[i], b.i32[j]) }
+	case sqltype.BigInt, sqltype.IntervalDayTime:
+		return func(a *vector, i int, b *vector, j int) int { return cmp.Compare(a.i64[i], b.i64[j]) }
+	case sqltype.Float:
+		return func(a *vector, i int, b *vector, j int) int {
+			return compareDoubles(float64(a.f32[i]), float64(b.f32[j]))
+		}
+	case sqltype.Double:
+		return func(a *vector, i int, b *vector, j int) int { return compareDoubles(a.f64[i], b.f64[j]) }
+	case sqltype.Char, sqltype.VarChar, sqltype.Bytes:
+		return func(a *vector, i int, b *vector, j int) int { return bytes.Compare(a.text.at(i), b.text.at(j)) }
+	}
+	return func(a *vector, i int, b *vector, j int) int { return compare128(a.n128[i], b.n128[j]) }
+}
+
+func compareDoubles(x, y float64) int {
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	case x == y && x == 0:
+		return int(bit(math.Signbit(y))) - int(bit(math.Signbit(x)))
+	}
+	return int(bit(x != x)) - int(bit(y != y))
 }

@@ -217,3 +217,6 @@ func readColumn(f *frame, o *op, _ bitmap) (*vector, error) {
 	v.view(f.batch.Column(o.column()))
 	return v, nil
 }
+
+// errorf is the reason of a failure.
+func errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }

@@ -11,6 +11,12 @@ import (
 func gather(n int, o *op, out *vector, values []*vector, choice []int32) *vector {
 	out.constant, out.null, out.valid = false, false, nil
 	gatherNulls(n, out, values, choice)
+	gatherValues(n, o, out, values, choice)
+	return out
+}
+
+// gatherValues is gather without the NULLs.
+func gatherValues(n int, o *op, out *vector, values []*vector, choice []int32) {
 	switch o.typ.Arrow().(type) {
 	case *arrow.BooleanType:
 		gatherBits(n, out, values, choice)
@@ -31,7 +37,6 @@ func gather(n int, o *op, out *vector, values []*vector, choice []int32) *vector
 	case *arrow.StringType, *arrow.BinaryType:
 		gatherText(n, out, values, choice)
 	}
-	return out
 }
 
 func gatherNulls(n int, out *vector, values []*vector, choice []int32) {

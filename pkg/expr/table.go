@@ -1,7 +1,7 @@
 package expr
 
 // functions is the table of operators and functions, by name in upper case. It is read only.
-var functions = merge(operators())
+var functions = merge(operators(), numericFunctions(), textFunctions(), timeFunctions())
 
 func merge(tables ...map[string]function) map[string]function {
 	all := map[string]function{}

@@ -2,7 +2,9 @@ package decimal
 
 import (
 	"math"
+	"math/big"
 	"strconv"
+	"strings"
 
 	"pencere/pkg/javafmt"
 )
@@ -91,4 +93,46 @@ func FromFloat32(x float32, precision, scale int) (Num, bool) {
 func fromPrinted(text []byte, precision, scale int) (Num, bool) {
 	v, err := Parse(string(text), precision, scale)
 	return v, err == nil
+}
+
+// RoundFloat64 returns x rounded half up to digits digits after the point (before it, if negative), as
+// BigDecimal.valueOf(x).setScale(digits, HALF_UP).doubleValue(). ok is false for NaN and infinities.
+func RoundFloat64(x float64, digits int) (rounded float64, ok bool) {
+	if x-x != 0 {
+		return 0, false
+	}
+	if 0 <= digits && digits < len(exactPowers) {
+		y := math.Abs(x) * exactPowers[digits]
+		if whole := math.Floor(y); y < 1<<49 && math.Abs(y-whole-0.5) > y*0x1p-50+0x1p-200 {
+			if y-whole > 0.5 {
+				whole++
+			}
+			if x < 0 && whole != 0 {
+				whole = -whole
+			}
+			return whole / exactPowers[digits], true
+		}
+	}
+	text := string(javafmt.AppendDouble(nil, x))
+	mantissa, e, _ := strings.Cut(text, "E")
+	exponent, _ := strconv.Atoi(e)
+	negative, mantissa := sign(mantissa)
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	all := whole + fraction
+	kept := len(whole) + exponent + digits // digits that stay
+	switch {
+	case kept >= len(all):
+		return x + 0, true // + 0 makes -0.0 the 0.0 that BigDecimal knows
+	case kept < 0:
+		return 0, true
+	}
+	v, _ := new(big.Int).SetString("0"+all[:kept], 10)
+	if all[kept] >= '5' {
+		v.Add(v, big.NewInt(1))
+	}
+	f, _ := strconv.ParseFloat(v.String()+"e"+strconv.Itoa(-digits), 64)
+	if negative && f != 0 {
+		f = -f
+	}
+	return f, true
 }

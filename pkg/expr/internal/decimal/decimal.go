@@ -204,3 +204,39 @@ func AddWide(a Num, upA int, b Num, upB, drop, precision int) (Num, bool) {
 	}
 	return x.sub(y).dropDigits(drop).num(na, precision)
 }
+
+// Round returns v, of the given scale, rounded half up to digits digits after the point, at the same scale. A result beyond 128 bits wraps around.
+func Round(v Num, scale, digits int) Num {
+	drop := scale - digits
+	if drop <= 0 {
+		return v
+	}
+	if drop > MaxPrecision+1 {
+		return Num{}
+	}
+	m, negative := magnitude(v)
+	cut := uint256{m.lo, m.hi}.dropDigits(drop).low()
+	return signed(mul(cut, power(drop)).low(), negative)
+}
+
+// RoundDown is Round towards zero.
+func RoundDown(v Num, scale, digits int) Num {
+	drop := scale - digits
+	if drop <= 0 {
+		return v
+	}
+	if drop > MaxPrecision {
+		return Num{}
+	}
+	m, negative := magnitude(v)
+	cut := uint256{m.lo, m.hi}.cutDigits(drop).low()
+	return signed(mul(cut, powers[drop]).low(), negative)
+}
+
+// power returns 10^n, modulo 2^128 above 38.
+func power(n int) uint128 {
+	if n <= MaxPrecision {
+		return powers[n]
+	}
+	return mul(powers[MaxPrecision], powers[n-MaxPrecision]).low()
+}
