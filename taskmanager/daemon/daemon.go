@@ -69,6 +69,9 @@ func New(cfg Config) (*Daemon, error) {
 	if cfg.Slots < 1 {
 		return nil, fmt.Errorf("a taskmanager needs at least 1 slot, got %d", cfg.Slots)
 	}
+	if cfg.MemoryLimit < 0 {
+		return nil, fmt.Errorf("the memory limit (--memory) must not be negative, got %d MiB", cfg.MemoryLimit>>20)
+	}
 	d := &Daemon{cfg: cfg, hub: exchange.NewHub(), limit: cfg.MemoryLimit}
 	if d.limit == 0 {
 		d.limit = physicalMemory() / 4 * 3
@@ -141,31 +144,31 @@ func (d *Daemon) ID() string { return d.id }
 // Run serves until ctx ends. It then stops the subtasks before the exchange, which they send over.
 func (d *Daemon) Run(ctx context.Context) error {
 	debug.SetMemoryLimit(d.limit)
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage))
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true))
 	exchangev1.RegisterExchangeServiceServer(server, d.hub)
-	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(d.data) }()
+	serving, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	go func() {
+		if err := server.Serve(d.data); err != nil {
+			fail(fmt.Errorf("serve peers: %w", err))
+		}
+	}()
 	if d.metrics != nil {
 		web := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
-		go func() { failed <- web.Serve(d.metrics) }()
+		go func() {
+			if err := web.Serve(d.metrics); !errors.Is(err, http.ErrServerClosed) {
+				fail(fmt.Errorf("serve metrics: %w", err))
+			}
+		}()
 		defer func() { _ = web.Close() }() // nobody waits for its answers
 	}
 	d.cfg.Log.Info("taskmanager started", "task_manager_id", d.id, "slots", d.cfg.Slots, "data_addr", d.data.Addr().String(),
 		"memory_limit_mib", d.limit>>20)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-failed:
-			cancel(fmt.Errorf("serve: %w", err))
-		case <-ctx.Done():
-		}
-	}()
-	err := d.agent.Run(ctx, d.table)
+	err := d.agent.Run(serving, d.table)
 	d.table.Wait()
 	d.peers.close()
 	server.Stop()
-	if errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err

@@ -15,7 +15,10 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	grpckeepalive "google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 )
 
 // Slots carries out the jobmanager's orders. Its methods do not block.
@@ -40,6 +43,7 @@ type Config struct {
 type Agent struct {
 	cfg   Config
 	slots Slots
+	dial  func(address string) (*grpc.ClientConn, error)
 	wake  chan struct{} // holds a token when the queue may hold something
 
 	mu    sync.Mutex
@@ -48,7 +52,14 @@ type Agent struct {
 }
 
 // New returns an agent that is not connected.
-func New(cfg Config) *Agent { return &Agent{cfg: cfg, wake: make(chan struct{}, 1)} }
+func New(cfg Config) *Agent {
+	return &Agent{cfg: cfg, dial: dial, wake: make(chan struct{}, 1)}
+}
+
+func dial(address string) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(reconnect), grpc.WithKeepaliveParams(keepalive))
+}
 
 // Send queues a message to the jobmanager. What is queued when the stream breaks is dropped: it is about subtasks
 // that end with it.
@@ -70,39 +81,53 @@ func (a *Agent) take() []*controlv1.ConnectRequest {
 	return queue
 }
 
-// Run keeps connected until ctx ends.
+// Run keeps connected until ctx ends, and returns why it did.
 func (a *Agent) Run(ctx context.Context, slots Slots) error {
 	a.slots = slots
-	conns := make([]*grpc.ClientConn, len(a.cfg.JobManagers))
+	jobManagers := make([]*jobManager, len(a.cfg.JobManagers))
 	for i, address := range a.cfg.JobManagers {
-		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithConnectParams(reconnect))
+		conn, err := a.dial(address)
 		if err != nil {
 			return fmt.Errorf("jobmanager address %q: %w", address, err)
 		}
 		defer func() { _ = conn.Close() }() // nothing to flush
-		conns[i] = conn
+		jobManagers[i] = &jobManager{address: address, conn: conn}
 	}
 	wait := newBackOff()
-	for i := 0; ctx.Err() == nil; i++ {
-		address := a.cfg.JobManagers[i%len(conns)]
-		registered, err := a.connect(ctx, conns[i%len(conns)])
-		if ctx.Err() != nil {
-			break
+	for ctx.Err() == nil {
+		for _, j := range jobManagers {
+			if a.work(ctx, j) {
+				wait.Reset()
+			}
 		}
-		if registered {
-			a.cfg.Log.Warn("jobmanager lost", "jobmanager", address, "error", err)
-			a.slots.CancelAll()
-			wait.Reset()
-		} else {
-			a.cfg.Log.Debug("jobmanager not reached", "jobmanager", address, "error", err)
-		}
-		if i%len(conns) == len(conns)-1 {
-			sleep(ctx, wait.NextBackOff())
-		}
+		sleep(ctx, wait.NextBackOff())
 	}
-	a.slots.CancelAll()
 	return context.Cause(ctx)
+}
+
+// jobManager is one of those that may lead.
+type jobManager struct {
+	address string
+	conn    *grpc.ClientConn
+	trouble string // what was logged last; the same is not said again at each attempt
+}
+
+// work registers at a jobmanager and works for it until the stream breaks. It reports whether it came so far.
+func (a *Agent) work(ctx context.Context, j *jobManager) (registered bool) {
+	registered, err := a.connect(ctx, j.conn)
+	switch {
+	case registered:
+		a.slots.CancelAll()
+		j.trouble = ""
+		if ctx.Err() == nil {
+			a.cfg.Log.Warn("jobmanager lost", "jobmanager", j.address, "error", err)
+		}
+	case ctx.Err() != nil, status.Code(err) == codes.FailedPrecondition: // another one leads
+	case err.Error() != j.trouble:
+		j.trouble = err.Error()
+		a.cfg.Log.Warn("jobmanager not reached, trying on", "jobmanager", j.address, "error", err)
+	}
+	return registered
 }
 
 // reconnect tries a jobmanager that is down often: a failed dial is cheap and its return is awaited.
@@ -110,6 +135,12 @@ var reconnect = grpc.ConnectParams{
 	Backoff:           grpcbackoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 	MinConnectTimeout: time.Second,
 }
+
+// keepalive finds out that a jobmanager's machine is gone: its connection does not end, and it has nothing to say for hours.
+var keepalive = grpckeepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}
+
+// registerTimeout bounds the wait for the answer to a registration, which no jobmanager has to think about.
+const registerTimeout = 5 * time.Second
 
 func newBackOff() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
@@ -131,48 +162,65 @@ func sleep(ctx context.Context, d time.Duration) {
 func (a *Agent) connect(ctx context.Context, conn *grpc.ClientConn) (registered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := controlv1.NewJobManagerServiceClient(conn).Connect(ctx)
+	stream, interval, err := a.register(ctx, cancel, conn)
 	if err != nil {
 		return false, err
 	}
-	if err := stream.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: a.cfg.Register}}); err != nil {
-		return false, err
-	}
-	first, err := stream.Recv()
+	a.take()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- a.read(stream)
+		cancel()
+	}()
+	a.write(ctx, stream, interval)
+	cancel()
+	return true, <-ended // once the reader has ended nothing is deployed any more
+}
+
+// register opens the stream. interval is how often the jobmanager wants a heartbeat.
+func (a *Agent) register(ctx context.Context, cancel context.CancelFunc, conn *grpc.ClientConn) (s stream, interval time.Duration, err error) {
+	timeout := time.AfterFunc(registerTimeout, cancel)
+	defer timeout.Stop()
+	s, err = controlv1.NewJobManagerServiceClient(conn).Connect(ctx)
 	if err != nil {
-		return false, err
+		return nil, 0, err
+	}
+	// That the stream broke is told by Recv, and why.
+	_ = s.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: a.cfg.Register}})
+	first, err := s.Recv()
+	if err != nil {
+		return nil, 0, err
 	}
 	answer := first.GetRegistered()
-	if answer == nil || !a.current(first) {
-		return false, errors.New("the jobmanager did not answer the registration")
+	if answer == nil {
+		return nil, 0, errors.New("the answer to the registration is something else")
+	}
+	if newest, ok := a.current(first); !ok {
+		return nil, 0, fmt.Errorf("its fencing token %d is older than %d: it leads no more, or has lost its data directory; "+
+			"restart this taskmanager if so", first.GetFencingToken(), newest)
 	}
 	a.cfg.Log.Info("registered", "jobmanager", conn.Target(), "fencing_token", first.GetFencingToken())
-	a.take()
-	ended := make(chan error, 2)
-	go func() { ended <- a.read(stream) }()
-	go func() { ended <- a.write(ctx, stream, time.Duration(answer.GetHeartbeatIntervalMs())*time.Millisecond) }()
-	return true, <-ended
+	return s, time.Duration(answer.GetHeartbeatIntervalMs()) * time.Millisecond, nil
 }
 
-// current reports whether a message is from the newest leader seen, and notes its token.
-func (a *Agent) current(m *controlv1.ConnectResponse) bool {
+type stream = grpc.BidiStreamingClient[controlv1.ConnectRequest, controlv1.ConnectResponse]
+
+// current reports whether a message is from the newest leader seen, and notes and returns the newest token.
+func (a *Agent) current(m *controlv1.ConnectResponse) (newest uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if m.GetFencingToken() < a.token {
-		return false
-	}
-	a.token = m.GetFencingToken()
-	return true
+	a.token = max(a.token, m.GetFencingToken())
+	return a.token, m.GetFencingToken() == a.token
 }
 
-func (a *Agent) read(stream grpc.BidiStreamingClient[controlv1.ConnectRequest, controlv1.ConnectResponse]) error {
+func (a *Agent) read(s stream) error {
 	for {
-		m, err := stream.Recv()
+		m, err := s.Recv()
 		if err != nil {
 			return err
 		}
-		if !a.current(m) {
-			a.cfg.Log.Warn("message of an old leader dropped", "fencing_token", m.GetFencingToken())
+		if newest, ok := a.current(m); !ok {
+			a.cfg.Log.Warn("message of an old leader dropped", "fencing_token", m.GetFencingToken(), "newest", newest)
 			continue
 		}
 		switch m := m.GetMessage().(type) {
@@ -186,25 +234,26 @@ func (a *Agent) read(stream grpc.BidiStreamingClient[controlv1.ConnectRequest, c
 	}
 }
 
-// write sends what is queued, and a heartbeat at each interval.
-func (a *Agent) write(ctx context.Context, stream grpc.BidiStreamingClient[controlv1.ConnectRequest, controlv1.ConnectResponse], interval time.Duration) error {
+// write sends what is queued, and a heartbeat at each interval, until the stream breaks or ctx ends. Why it broke is the
+// reader's to say.
+func (a *Agent) write(ctx context.Context, s stream, interval time.Duration) {
 	tick := time.NewTicker(max(interval, 10*time.Millisecond))
 	defer tick.Stop()
 	for {
+		var messages []*controlv1.ConnectRequest
 		select {
 		case <-a.wake:
-			for _, m := range a.take() {
-				if err := stream.Send(m); err != nil {
-					return err
-				}
-			}
+			messages = a.take()
 		case <-tick.C:
-			beat := &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Heartbeat{Heartbeat: a.slots.Heartbeat()}}
-			if err := stream.Send(beat); err != nil {
-				return err
-			}
+			messages = []*controlv1.ConnectRequest{{
+				Message: &controlv1.ConnectRequest_Heartbeat{Heartbeat: a.slots.Heartbeat()}}}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return
+		}
+		for _, m := range messages {
+			if s.Send(m) != nil {
+				return
+			}
 		}
 	}
 }

@@ -78,6 +78,7 @@ func (k *Keyed) Rows(ctx context.Context, rows Rows) error {
 	if err != nil {
 		return err
 	}
+	k.counters.RecordsOut.Add(batch.NumRows())
 	if len(k.senders) == 1 {
 		return k.senders[0].Send(ctx, exchange.Element{Kind: exchange.Batch, Batch: batch})
 	}

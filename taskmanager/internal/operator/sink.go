@@ -47,6 +47,7 @@ func (s *Sink) Rows(_ context.Context, rows Rows) error {
 	if err := s.writer.Write(result); err != nil {
 		return fmt.Errorf("sink: %w", rows.Origin.cellError(err))
 	}
+	s.counters.RecordsOut.Add(result.NumRows())
 	s.counters.RowsWritten.Add(result.NumRows())
 	return nil
 }
@@ -110,6 +111,9 @@ func (s *Sink) Publish() error {
 		return fmt.Errorf("sink: %w", err)
 	}
 	if len(files) > 0 {
+		for _, f := range files {
+			s.counters.BytesOut.Add(f.Bytes)
+		}
 		s.finished(files)
 	}
 	return nil

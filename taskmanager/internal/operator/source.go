@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pencere/pkg/eventtime"
 	"pencere/pkg/expr"
@@ -33,8 +34,8 @@ type Source struct {
 	counters *Counters
 
 	decoder *json.Decoder
-	schema  *arrow.Schema // of rows with the computed columns
 	compute []*expr.Evaluator
+	schemas []*arrow.Schema // of rows with the computed columns up to each
 	where   *expr.Evaluator
 
 	assigner *window.Assigner // nil without a window
@@ -64,9 +65,10 @@ func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.All
 	if err != nil {
 		return nil, fmt.Errorf("json decoder: %w", err)
 	}
-	s := &Source{program: p, alloc: alloc, out: out, counters: counters, decoder: decoder, schema: p.Rows.Arrow()}
-	for _, program := range p.Compute {
+	s := &Source{program: p, alloc: alloc, out: out, counters: counters, decoder: decoder}
+	for i, program := range p.Compute {
 		s.compute = append(s.compute, program.NewEvaluator())
+		s.schemas = append(s.schemas, p.Rows[:len(p.Source)+i+1].Arrow())
 	}
 	if p.Where != nil {
 		s.where = p.Where.NewEvaluator()
@@ -80,6 +82,9 @@ func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.All
 var onError = map[plan.OnError]json.OnError{
 	plan.OnErrorFail: json.Fail, plan.OnErrorIgnore: json.Ignore, plan.OnErrorSkip: json.Skip,
 }
+
+// Release gives back the memory of a chain that will not be used any more.
+func (s *Source) Release() { s.decoder.Release() }
 
 // AddSplit makes room for a split; its number is the count of those added before.
 func (s *Source) AddSplit(topic string, partition int32) {
@@ -161,36 +166,21 @@ func (s *Source) flush(ctx context.Context, split int) error {
 		rows.Batch.Release()
 		return nil
 	}
-	s.counters.RecordsOut.Add(rows.Batch.NumRows())
 	return s.out.Rows(ctx, rows)
 }
 
-// computed appends the computed columns, each of which may use those before it.
-func (s *Source) computed(decoded arrow.RecordBatch, origin Origin) (arrow.RecordBatch, error) {
-	if len(s.compute) == 0 {
-		return decoded, nil
-	}
-	defer decoded.Release()
-	columns := append([]arrow.Array(nil), decoded.Columns()...)
-	made := columns[len(columns):]
-	defer func() {
-		for _, column := range made {
-			column.Release()
-		}
-	}()
-	batch := decoded
+// computed appends the computed columns, each of which may use those before it. It takes over batch, also when it fails.
+func (s *Source) computed(batch arrow.RecordBatch, origin Origin) (arrow.RecordBatch, error) {
 	for i, e := range s.compute {
 		column, err := e.Eval(batch, s.alloc)
 		if err != nil {
+			batch.Release()
 			return nil, origin.rowError(s.program.Job.Compute[i].Name, err)
 		}
-		columns, made = append(columns, column), append(made, column)
-		fields := s.schema.Fields()[:len(columns)]
-		next := array.NewRecordBatch(arrow.NewSchema(fields, nil), columns, decoded.NumRows())
-		if i > 0 {
-			batch.Release()
-		}
-		batch = next
+		longer := array.NewRecordBatch(s.schemas[i], append(slices.Clone(batch.Columns()), column), batch.NumRows())
+		column.Release()
+		batch.Release()
+		batch = longer
 	}
 	return batch, nil
 }

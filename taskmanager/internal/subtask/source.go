@@ -207,6 +207,7 @@ func (r *source) advance(ctx context.Context) error {
 	watermark, idle := r.clock.Watermark()
 	if watermark > r.watermark && r.unfinish > 0 {
 		r.watermark, r.idle = watermark, false
+		r.counters.InputWatermark.Store(int64(watermark))
 		return r.out.Watermark(ctx, watermark)
 	}
 	if idle && !r.idle {
