@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -20,13 +21,16 @@ const (
 	Watermark                  // the upstream's event time
 	Idle                       // the upstream leaves the minimum until its next element
 	EndOfInput                 // nothing follows
+	Barrier                    // what came before belongs to a checkpoint, what comes after does not
 )
 
 // Element is what an edge carries.
 type Element struct {
 	Kind      Kind
-	Batch     arrow.RecordBatch   // of a Batch; its receiver releases it
-	Watermark eventtime.Watermark // of a Watermark, ms
+	Batch      arrow.RecordBatch   // of a Batch; its receiver releases it
+	Split      int32               // of a Batch: the number in the job of the split that all its rows came from
+	Watermark  eventtime.Watermark // of a Watermark, ms
+	Checkpoint checkpoint.ID       // of a Barrier
 }
 
 // Sender is the upstream's end of an edge. One goroutine uses it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"pencere/pkg/checkpoint"
 )
 
 // inputCapacity is how many elements wait on an input before its sender blocks. Two let a sender fill one while the
@@ -11,6 +13,9 @@ import (
 const inputCapacity = 2
 
 // Gate joins the inputs of a subtask. The subtask reads with Next; each input has one sender.
+//
+// Barriers are aligned here: an input that has given its barrier is not read until all inputs have, and the subtask then gets
+// the barrier once. So all that it has taken before belongs to the checkpoint, and nothing else does.
 type Gate struct {
 	inputs []*Input
 	wake   chan struct{} // holds a token when there may be something to read
@@ -35,40 +40,73 @@ func (g *Gate) Input(i int) *Input { return g.inputs[i] }
 // Inputs returns the number of inputs.
 func (g *Gate) Inputs() int { return len(g.inputs) }
 
-// Next returns the next element of any input, and which. It blocks until there is one, the gate is closed, or ctx ends.
-func (g *Gate) Next(ctx context.Context) (input int, e Element, err error) {
+// All is the input of an element that is of all inputs: an aligned barrier.
+const All = -1
+
+// Next returns the next element of any input, and which; an aligned barrier's is All. It blocks until there is one, the gate
+// is closed, or ctx ends.
+func (g *Gate) Next(ctx context.Context) (int, Element, error) {
 	for {
-		input, e, err = g.poll()
-		if err != nil || input >= 0 {
+		input, e, ok, err := g.poll()
+		if err != nil || ok {
 			return input, e, err
 		}
 		select {
 		case <-g.wake:
 		case <-ctx.Done():
-			return -1, Element{}, context.Cause(ctx)
+			return All, Element{}, context.Cause(ctx)
 		}
 	}
 }
 
-// poll takes an element if there is one; otherwise input is -1.
-func (g *Gate) poll() (input int, e Element, err error) {
+// poll takes an element if there is one.
+func (g *Gate) poll() (input int, e Element, ok bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed != nil {
-		return -1, Element{}, g.closed
+		return All, Element{}, false, g.closed
 	}
 	for k := range g.inputs {
 		i := (g.next + k) % len(g.inputs)
 		in := g.inputs[i]
-		if in.length == 0 {
+		for in.length > 0 && !in.aligned {
+			e := in.pop()
+			signal(in.space)
+			if e.Kind == Barrier {
+				in.aligned, in.barrier = true, e.Checkpoint
+				break
+			}
+			in.drained = in.drained || e.Kind == EndOfInput
+			g.next = i + 1
+			return i, e, true, nil
+		}
+	}
+	if id, ok := g.alignLocked(); ok {
+		return All, Element{Kind: Barrier, Checkpoint: id}, true, nil
+	}
+	return All, Element{}, false, nil
+}
+
+// alignLocked opens the inputs again when each has given its barrier or its end.
+func (g *Gate) alignLocked() (checkpoint.ID, bool) {
+	var id checkpoint.ID
+	waiting := false
+	for _, in := range g.inputs {
+		if in.drained {
 			continue
 		}
-		e = in.pop()
-		g.next = i + 1
-		signal(in.space)
-		return i, e, nil
+		if !in.aligned {
+			return 0, false
+		}
+		id, waiting = max(id, in.barrier), true
 	}
-	return -1, Element{}, nil
+	if !waiting {
+		return 0, false
+	}
+	for _, in := range g.inputs {
+		in.aligned = false
+	}
+	return id, true
 }
 
 // Close ends the gate: Next and every Send return err from then on, and what waits is released. The first call counts.
@@ -97,8 +135,11 @@ type Input struct {
 	queue       [inputCapacity]Element
 	head        int
 	length      int
-	endOfInput  bool
+	endOfInput  bool // was put into the queue
+	drained     bool // was taken from it
 	senderClose bool
+	aligned     bool // waits behind barrier
+	barrier     checkpoint.ID
 }
 
 var _ Sender = (*Input)(nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 	exchangev1 "pencere/pkg/gen/pencere/exchange/v1"
 
@@ -55,6 +56,9 @@ func (r *remote) Send(_ context.Context, e Element) error {
 	case Watermark:
 		return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Watermark{
 			Watermark: &exchangev1.Watermark{TimeMs: int64(e.Watermark)}}})
+	case Barrier:
+		return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Barrier{
+			Barrier: &exchangev1.Barrier{CheckpointId: int64(e.Checkpoint)}}})
 	case Idle:
 		return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Idle{Idle: &exchangev1.Idle{}}})
 	default:
@@ -77,7 +81,8 @@ func (r *remote) sendBatch(e Element) error {
 	if err != nil {
 		return err
 	}
-	return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Batch{Batch: batch}})
+	return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Batch{
+		Batch: &exchangev1.Batch{Rows: batch, Split: e.Split}}})
 }
 
 // sendEnd waits for the downstream's word that it has the end: until then the edge can still break.
@@ -118,12 +123,14 @@ func (c *decoder) element(m *exchangev1.SendRequest) (e Element, ok bool, err er
 	case *exchangev1.SendRequest_Schema:
 		return Element{}, false, c.schema(x.Schema)
 	case *exchangev1.SendRequest_Batch:
-		batch, err := c.batch(x.Batch)
-		return Element{Kind: Batch, Batch: batch}, err == nil, err
+		batch, err := c.batch(x.Batch.GetRows())
+		return Element{Kind: Batch, Batch: batch, Split: x.Batch.GetSplit()}, err == nil, err
 	case *exchangev1.SendRequest_Watermark:
 		return Element{Kind: Watermark, Watermark: eventtime.Watermark(x.Watermark.GetTimeMs())}, true, nil
 	case *exchangev1.SendRequest_Idle:
 		return Element{Kind: Idle}, true, nil
+	case *exchangev1.SendRequest_Barrier:
+		return Element{Kind: Barrier, Checkpoint: checkpoint.ID(x.Barrier.GetCheckpointId())}, true, nil
 	case *exchangev1.SendRequest_EndOfInput:
 		return Element{Kind: EndOfInput}, true, nil
 	default:

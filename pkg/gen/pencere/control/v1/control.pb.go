@@ -23,6 +23,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CheckpointKind says what a checkpoint is for.
+type CheckpointKind int32
+
+const (
+	CheckpointKind_CHECKPOINT_KIND_UNSPECIFIED CheckpointKind = 0
+	CheckpointKind_CHECKPOINT_KIND_PERIODIC    CheckpointKind = 1
+	CheckpointKind_CHECKPOINT_KIND_SAVEPOINT   CheckpointKind = 2
+	CheckpointKind_CHECKPOINT_KIND_STOP        CheckpointKind = 3
+	CheckpointKind_CHECKPOINT_KIND_DRAIN       CheckpointKind = 4
+)
+
+// Enum value maps for CheckpointKind.
+var (
+	CheckpointKind_name = map[int32]string{
+		0: "CHECKPOINT_KIND_UNSPECIFIED",
+		1: "CHECKPOINT_KIND_PERIODIC",
+		2: "CHECKPOINT_KIND_SAVEPOINT",
+		3: "CHECKPOINT_KIND_STOP",
+		4: "CHECKPOINT_KIND_DRAIN",
+	}
+	CheckpointKind_value = map[string]int32{
+		"CHECKPOINT_KIND_UNSPECIFIED": 0,
+		"CHECKPOINT_KIND_PERIODIC":    1,
+		"CHECKPOINT_KIND_SAVEPOINT":   2,
+		"CHECKPOINT_KIND_STOP":        3,
+		"CHECKPOINT_KIND_DRAIN":       4,
+	}
+)
+
+func (x CheckpointKind) Enum() *CheckpointKind {
+	p := new(CheckpointKind)
+	*p = x
+	return p
+}
+
+func (x CheckpointKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckpointKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_pencere_control_v1_control_proto_enumTypes[0].Descriptor()
+}
+
+func (CheckpointKind) Type() protoreflect.EnumType {
+	return &file_pencere_control_v1_control_proto_enumTypes[0]
+}
+
+func (x CheckpointKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckpointKind.Descriptor instead.
+func (CheckpointKind) EnumDescriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{0}
+}
+
 // SubtaskState is the state of an attempt, by Flink's ExecutionState.
 type SubtaskState int32
 
@@ -66,11 +122,11 @@ func (x SubtaskState) String() string {
 }
 
 func (SubtaskState) Descriptor() protoreflect.EnumDescriptor {
-	return file_pencere_control_v1_control_proto_enumTypes[0].Descriptor()
+	return file_pencere_control_v1_control_proto_enumTypes[1].Descriptor()
 }
 
 func (SubtaskState) Type() protoreflect.EnumType {
-	return &file_pencere_control_v1_control_proto_enumTypes[0]
+	return &file_pencere_control_v1_control_proto_enumTypes[1]
 }
 
 func (x SubtaskState) Number() protoreflect.EnumNumber {
@@ -79,7 +135,7 @@ func (x SubtaskState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SubtaskState.Descriptor instead.
 func (SubtaskState) EnumDescriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{0}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{1}
 }
 
 // PartFileState is where a part file is in its life.
@@ -119,11 +175,11 @@ func (x PartFileState) String() string {
 }
 
 func (PartFileState) Descriptor() protoreflect.EnumDescriptor {
-	return file_pencere_control_v1_control_proto_enumTypes[1].Descriptor()
+	return file_pencere_control_v1_control_proto_enumTypes[2].Descriptor()
 }
 
 func (PartFileState) Type() protoreflect.EnumType {
-	return &file_pencere_control_v1_control_proto_enumTypes[1]
+	return &file_pencere_control_v1_control_proto_enumTypes[2]
 }
 
 func (x PartFileState) Number() protoreflect.EnumNumber {
@@ -132,7 +188,7 @@ func (x PartFileState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PartFileState.Descriptor instead.
 func (PartFileState) EnumDescriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{1}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{2}
 }
 
 // SplitState says what a source does with a split.
@@ -172,11 +228,11 @@ func (x SplitState) String() string {
 }
 
 func (SplitState) Descriptor() protoreflect.EnumDescriptor {
-	return file_pencere_control_v1_control_proto_enumTypes[2].Descriptor()
+	return file_pencere_control_v1_control_proto_enumTypes[3].Descriptor()
 }
 
 func (SplitState) Type() protoreflect.EnumType {
-	return &file_pencere_control_v1_control_proto_enumTypes[2]
+	return &file_pencere_control_v1_control_proto_enumTypes[3]
 }
 
 func (x SplitState) Number() protoreflect.EnumNumber {
@@ -185,7 +241,7 @@ func (x SplitState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SplitState.Descriptor instead.
 func (SplitState) EnumDescriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{2}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{3}
 }
 
 // ConnectRequest is a message of a taskmanager.
@@ -197,6 +253,10 @@ type ConnectRequest struct {
 	//	*ConnectRequest_Heartbeat
 	//	*ConnectRequest_SubtaskUpdate
 	//	*ConnectRequest_FilesFinished
+	//	*ConnectRequest_CheckpointAck
+	//	*ConnectRequest_CheckpointDecline
+	//	*ConnectRequest_SubtaskEnded
+	//	*ConnectRequest_CheckpointRequest
 	Message       isConnectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -275,6 +335,42 @@ func (x *ConnectRequest) GetFilesFinished() *FilesFinished {
 	return nil
 }
 
+func (x *ConnectRequest) GetCheckpointAck() *CheckpointAck {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_CheckpointAck); ok {
+			return x.CheckpointAck
+		}
+	}
+	return nil
+}
+
+func (x *ConnectRequest) GetCheckpointDecline() *CheckpointDecline {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_CheckpointDecline); ok {
+			return x.CheckpointDecline
+		}
+	}
+	return nil
+}
+
+func (x *ConnectRequest) GetSubtaskEnded() *SubtaskEnded {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_SubtaskEnded); ok {
+			return x.SubtaskEnded
+		}
+	}
+	return nil
+}
+
+func (x *ConnectRequest) GetCheckpointRequest() *CheckpointRequest {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_CheckpointRequest); ok {
+			return x.CheckpointRequest
+		}
+	}
+	return nil
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -295,6 +391,22 @@ type ConnectRequest_FilesFinished struct {
 	FilesFinished *FilesFinished `protobuf:"bytes,4,opt,name=files_finished,json=filesFinished,proto3,oneof"`
 }
 
+type ConnectRequest_CheckpointAck struct {
+	CheckpointAck *CheckpointAck `protobuf:"bytes,5,opt,name=checkpoint_ack,json=checkpointAck,proto3,oneof"`
+}
+
+type ConnectRequest_CheckpointDecline struct {
+	CheckpointDecline *CheckpointDecline `protobuf:"bytes,6,opt,name=checkpoint_decline,json=checkpointDecline,proto3,oneof"`
+}
+
+type ConnectRequest_SubtaskEnded struct {
+	SubtaskEnded *SubtaskEnded `protobuf:"bytes,7,opt,name=subtask_ended,json=subtaskEnded,proto3,oneof"`
+}
+
+type ConnectRequest_CheckpointRequest struct {
+	CheckpointRequest *CheckpointRequest `protobuf:"bytes,8,opt,name=checkpoint_request,json=checkpointRequest,proto3,oneof"`
+}
+
 func (*ConnectRequest_Register) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Heartbeat) isConnectRequest_Message() {}
@@ -302,6 +414,14 @@ func (*ConnectRequest_Heartbeat) isConnectRequest_Message() {}
 func (*ConnectRequest_SubtaskUpdate) isConnectRequest_Message() {}
 
 func (*ConnectRequest_FilesFinished) isConnectRequest_Message() {}
+
+func (*ConnectRequest_CheckpointAck) isConnectRequest_Message() {}
+
+func (*ConnectRequest_CheckpointDecline) isConnectRequest_Message() {}
+
+func (*ConnectRequest_SubtaskEnded) isConnectRequest_Message() {}
+
+func (*ConnectRequest_CheckpointRequest) isConnectRequest_Message() {}
 
 // ConnectResponse is a message of the jobmanager. A taskmanager drops one whose fencing token is older than the
 // newest it has seen.
@@ -315,6 +435,9 @@ type ConnectResponse struct {
 	//	*ConnectResponse_DeploySubtask
 	//	*ConnectResponse_CancelSubtask
 	//	*ConnectResponse_AddSplits
+	//	*ConnectResponse_CheckpointTrigger
+	//	*ConnectResponse_CheckpointCommit
+	//	*ConnectResponse_CheckpointAbort
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -400,6 +523,33 @@ func (x *ConnectResponse) GetAddSplits() *AddSplits {
 	return nil
 }
 
+func (x *ConnectResponse) GetCheckpointTrigger() *CheckpointTrigger {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_CheckpointTrigger); ok {
+			return x.CheckpointTrigger
+		}
+	}
+	return nil
+}
+
+func (x *ConnectResponse) GetCheckpointCommit() *CheckpointCommit {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_CheckpointCommit); ok {
+			return x.CheckpointCommit
+		}
+	}
+	return nil
+}
+
+func (x *ConnectResponse) GetCheckpointAbort() *CheckpointAbort {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_CheckpointAbort); ok {
+			return x.CheckpointAbort
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -420,6 +570,18 @@ type ConnectResponse_AddSplits struct {
 	AddSplits *AddSplits `protobuf:"bytes,5,opt,name=add_splits,json=addSplits,proto3,oneof"`
 }
 
+type ConnectResponse_CheckpointTrigger struct {
+	CheckpointTrigger *CheckpointTrigger `protobuf:"bytes,6,opt,name=checkpoint_trigger,json=checkpointTrigger,proto3,oneof"`
+}
+
+type ConnectResponse_CheckpointCommit struct {
+	CheckpointCommit *CheckpointCommit `protobuf:"bytes,7,opt,name=checkpoint_commit,json=checkpointCommit,proto3,oneof"`
+}
+
+type ConnectResponse_CheckpointAbort struct {
+	CheckpointAbort *CheckpointAbort `protobuf:"bytes,8,opt,name=checkpoint_abort,json=checkpointAbort,proto3,oneof"`
+}
+
 func (*ConnectResponse_Registered) isConnectResponse_Message() {}
 
 func (*ConnectResponse_DeploySubtask) isConnectResponse_Message() {}
@@ -427,6 +589,12 @@ func (*ConnectResponse_DeploySubtask) isConnectResponse_Message() {}
 func (*ConnectResponse_CancelSubtask) isConnectResponse_Message() {}
 
 func (*ConnectResponse_AddSplits) isConnectResponse_Message() {}
+
+func (*ConnectResponse_CheckpointTrigger) isConnectResponse_Message() {}
+
+func (*ConnectResponse_CheckpointCommit) isConnectResponse_Message() {}
+
+func (*ConnectResponse_CheckpointAbort) isConnectResponse_Message() {}
 
 // Register introduces a taskmanager.
 type Register struct {
@@ -653,7 +821,13 @@ type DeploySubtask struct {
 	// upstreams are the subtasks that send to this one; none for a source.
 	Upstreams []*Endpoint `protobuf:"bytes,6,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// downstreams are the subtasks that this one sends to, by subtask index; none for a last vertex.
-	Downstreams   []*Endpoint `protobuf:"bytes,7,rep,name=downstreams,proto3" json:"downstreams,omitempty"`
+	Downstreams []*Endpoint `protobuf:"bytes,7,rep,name=downstreams,proto3" json:"downstreams,omitempty"`
+	// restored is the state that the subtask goes on from, as the checkpoint package encodes it; empty for a new job.
+	Restored []byte `protobuf:"bytes,8,opt,name=restored,proto3" json:"restored,omitempty"`
+	// restored_id is the checkpoint that restored is of.
+	RestoredId uint64 `protobuf:"varint,9,opt,name=restored_id,json=restoredId,proto3" json:"restored_id,omitempty"`
+	// checkpoint_url is the blob storage for state that is too large for an ack.
+	CheckpointUrl string `protobuf:"bytes,10,opt,name=checkpoint_url,json=checkpointUrl,proto3" json:"checkpoint_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -737,6 +911,27 @@ func (x *DeploySubtask) GetDownstreams() []*Endpoint {
 	return nil
 }
 
+func (x *DeploySubtask) GetRestored() []byte {
+	if x != nil {
+		return x.Restored
+	}
+	return nil
+}
+
+func (x *DeploySubtask) GetRestoredId() uint64 {
+	if x != nil {
+		return x.RestoredId
+	}
+	return 0
+}
+
+func (x *DeploySubtask) GetCheckpointUrl() string {
+	if x != nil {
+		return x.CheckpointUrl
+	}
+	return ""
+}
+
 // Endpoint is a subtask at the other end of an edge.
 type Endpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -806,7 +1001,9 @@ type Split struct {
 	// start_offset is the next offset to read.
 	StartOffset int64 `protobuf:"varint,3,opt,name=start_offset,json=startOffset,proto3" json:"start_offset,omitempty"`
 	// stop_offset ends a bounded split, exclusive; -1 means unbounded.
-	StopOffset    int64 `protobuf:"varint,4,opt,name=stop_offset,json=stopOffset,proto3" json:"stop_offset,omitempty"`
+	StopOffset int64 `protobuf:"varint,4,opt,name=stop_offset,json=stopOffset,proto3" json:"stop_offset,omitempty"`
+	// number is the split's place in its job, which it keeps for ever.
+	Number        int32 `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -865,6 +1062,13 @@ func (x *Split) GetStartOffset() int64 {
 func (x *Split) GetStopOffset() int64 {
 	if x != nil {
 		return x.StopOffset
+	}
+	return 0
+}
+
+func (x *Split) GetNumber() int32 {
+	if x != nil {
+		return x.Number
 	}
 	return 0
 }
@@ -967,6 +1171,403 @@ func (x *AddSplits) GetSplits() []*Split {
 	return nil
 }
 
+// CheckpointTrigger asks a source subtask to send the barrier of a checkpoint.
+type CheckpointTrigger struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	Kind          CheckpointKind         `protobuf:"varint,3,opt,name=kind,proto3,enum=pencere.control.v1.CheckpointKind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointTrigger) Reset() {
+	*x = CheckpointTrigger{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointTrigger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointTrigger) ProtoMessage() {}
+
+func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointTrigger.ProtoReflect.Descriptor instead.
+func (*CheckpointTrigger) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckpointTrigger) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *CheckpointTrigger) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+func (x *CheckpointTrigger) GetKind() CheckpointKind {
+	if x != nil {
+		return x.Kind
+	}
+	return CheckpointKind_CHECKPOINT_KIND_UNSPECIFIED
+}
+
+// CheckpointCommit says that a checkpoint is in the log: what it holds is to be published.
+type CheckpointCommit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointCommit) Reset() {
+	*x = CheckpointCommit{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointCommit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointCommit) ProtoMessage() {}
+
+func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointCommit.ProtoReflect.Descriptor instead.
+func (*CheckpointCommit) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CheckpointCommit) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *CheckpointCommit) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+// CheckpointAbort says that a checkpoint will not be.
+type CheckpointAbort struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointAbort) Reset() {
+	*x = CheckpointAbort{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointAbort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointAbort) ProtoMessage() {}
+
+func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointAbort.ProtoReflect.Descriptor instead.
+func (*CheckpointAbort) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CheckpointAbort) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *CheckpointAbort) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+func (x *CheckpointAbort) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CheckpointAck hands over a subtask's part of a checkpoint.
+type CheckpointAck struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Subtask      *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	CheckpointId uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	// state is as the checkpoint package encodes it.
+	State         []byte `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointAck) Reset() {
+	*x = CheckpointAck{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointAck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointAck) ProtoMessage() {}
+
+func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointAck.ProtoReflect.Descriptor instead.
+func (*CheckpointAck) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CheckpointAck) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *CheckpointAck) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// CheckpointDecline says that a subtask cannot take part in a checkpoint.
+type CheckpointDecline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointDecline) Reset() {
+	*x = CheckpointDecline{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointDecline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointDecline) ProtoMessage() {}
+
+func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointDecline.ProtoReflect.Descriptor instead.
+func (*CheckpointDecline) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CheckpointDecline) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *CheckpointDecline) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+func (x *CheckpointDecline) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SubtaskEnded hands over the state of a subtask whose input has ended. It counts in every later checkpoint, and the subtask
+// finishes with the first of them that is committed.
+type SubtaskEnded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	State         []byte                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubtaskEnded) Reset() {
+	*x = SubtaskEnded{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubtaskEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubtaskEnded) ProtoMessage() {}
+
+func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubtaskEnded.ProtoReflect.Descriptor instead.
+func (*SubtaskEnded) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SubtaskEnded) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *SubtaskEnded) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// CheckpointRequest says that a window has fired and its rows wait to be published.
+type CheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointRequest) Reset() {
+	*x = CheckpointRequest{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointRequest) ProtoMessage() {}
+
+func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
+func (*CheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CheckpointRequest) GetSubtask() *SubtaskRef {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
 // SubtaskUpdate reports that an attempt changed state.
 type SubtaskUpdate struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -983,7 +1584,7 @@ type SubtaskUpdate struct {
 
 func (x *SubtaskUpdate) Reset() {
 	*x = SubtaskUpdate{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1596,7 @@ func (x *SubtaskUpdate) String() string {
 func (*SubtaskUpdate) ProtoMessage() {}
 
 func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1609,7 @@ func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskUpdate.ProtoReflect.Descriptor instead.
 func (*SubtaskUpdate) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SubtaskUpdate) GetSubtask() *SubtaskRef {
@@ -1059,7 +1660,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1672,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1685,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1112,7 +1713,7 @@ type FilesFinished struct {
 
 func (x *FilesFinished) Reset() {
 	*x = FilesFinished{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1725,7 @@ func (x *FilesFinished) String() string {
 func (*FilesFinished) ProtoMessage() {}
 
 func (x *FilesFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1738,7 @@ func (x *FilesFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesFinished.ProtoReflect.Descriptor instead.
 func (*FilesFinished) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FilesFinished) GetSubtask() *SubtaskRef {
@@ -1168,7 +1769,7 @@ type PartFile struct {
 
 func (x *PartFile) Reset() {
 	*x = PartFile{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1781,7 @@ func (x *PartFile) String() string {
 func (*PartFile) ProtoMessage() {}
 
 func (x *PartFile) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1794,7 @@ func (x *PartFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartFile.ProtoReflect.Descriptor instead.
 func (*PartFile) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PartFile) GetName() string {
@@ -1245,7 +1846,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1858,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1871,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Heartbeat) GetTimeMs() int64 {
@@ -1323,7 +1924,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1936,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1949,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SubtaskReport) GetSubtask() *SubtaskRef {
@@ -1409,7 +2010,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +2022,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +2035,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SubtaskMetrics) GetRecordsIn() int64 {
@@ -1590,7 +2191,7 @@ type SplitReport struct {
 
 func (x *SplitReport) Reset() {
 	*x = SplitReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +2203,7 @@ func (x *SplitReport) String() string {
 func (*SplitReport) ProtoMessage() {}
 
 func (x *SplitReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +2216,7 @@ func (x *SplitReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitReport.ProtoReflect.Descriptor instead.
 func (*SplitReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SplitReport) GetTopic() string {
@@ -1678,13 +2279,17 @@ var File_pencere_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	" pencere/control/v1/control.proto\x12\x12pencere.control.v1\"\xae\x02\n" +
+	" pencere/control/v1/control.proto\x12\x12pencere.control.v1\"\xf3\x04\n" +
 	"\x0eConnectRequest\x12:\n" +
 	"\bregister\x18\x01 \x01(\v2\x1c.pencere.control.v1.RegisterH\x00R\bregister\x12=\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x1d.pencere.control.v1.HeartbeatH\x00R\theartbeat\x12J\n" +
 	"\x0esubtask_update\x18\x03 \x01(\v2!.pencere.control.v1.SubtaskUpdateH\x00R\rsubtaskUpdate\x12J\n" +
-	"\x0efiles_finished\x18\x04 \x01(\v2!.pencere.control.v1.FilesFinishedH\x00R\rfilesFinishedB\t\n" +
-	"\amessage\"\xdb\x02\n" +
+	"\x0efiles_finished\x18\x04 \x01(\v2!.pencere.control.v1.FilesFinishedH\x00R\rfilesFinished\x12J\n" +
+	"\x0echeckpoint_ack\x18\x05 \x01(\v2!.pencere.control.v1.CheckpointAckH\x00R\rcheckpointAck\x12V\n" +
+	"\x12checkpoint_decline\x18\x06 \x01(\v2%.pencere.control.v1.CheckpointDeclineH\x00R\x11checkpointDecline\x12G\n" +
+	"\rsubtask_ended\x18\a \x01(\v2 .pencere.control.v1.SubtaskEndedH\x00R\fsubtaskEnded\x12V\n" +
+	"\x12checkpoint_request\x18\b \x01(\v2%.pencere.control.v1.CheckpointRequestH\x00R\x11checkpointRequestB\t\n" +
+	"\amessage\"\xda\x04\n" +
 	"\x0fConnectResponse\x12#\n" +
 	"\rfencing_token\x18\x01 \x01(\x04R\ffencingToken\x12@\n" +
 	"\n" +
@@ -1693,7 +2298,10 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x0edeploy_subtask\x18\x03 \x01(\v2!.pencere.control.v1.DeploySubtaskH\x00R\rdeploySubtask\x12J\n" +
 	"\x0ecancel_subtask\x18\x04 \x01(\v2!.pencere.control.v1.CancelSubtaskH\x00R\rcancelSubtask\x12>\n" +
 	"\n" +
-	"add_splits\x18\x05 \x01(\v2\x1d.pencere.control.v1.AddSplitsH\x00R\taddSplitsB\t\n" +
+	"add_splits\x18\x05 \x01(\v2\x1d.pencere.control.v1.AddSplitsH\x00R\taddSplits\x12V\n" +
+	"\x12checkpoint_trigger\x18\x06 \x01(\v2%.pencere.control.v1.CheckpointTriggerH\x00R\x11checkpointTrigger\x12S\n" +
+	"\x11checkpoint_commit\x18\a \x01(\v2$.pencere.control.v1.CheckpointCommitH\x00R\x10checkpointCommit\x12P\n" +
+	"\x10checkpoint_abort\x18\b \x01(\v2#.pencere.control.v1.CheckpointAbortH\x00R\x0fcheckpointAbortB\t\n" +
 	"\amessage\"\x84\x02\n" +
 	"\bRegister\x12&\n" +
 	"\x0ftask_manager_id\x18\x01 \x01(\tR\rtaskManagerId\x12!\n" +
@@ -1711,7 +2319,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1b\n" +
 	"\tvertex_id\x18\x02 \x01(\tR\bvertexId\x12#\n" +
 	"\rsubtask_index\x18\x03 \x01(\x05R\fsubtaskIndex\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xc2\x02\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xa6\x03\n" +
 	"\rDeploySubtask\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12\x12\n" +
@@ -1719,22 +2327,52 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\vparallelism\x18\x04 \x01(\x05R\vparallelism\x121\n" +
 	"\x06splits\x18\x05 \x03(\v2\x19.pencere.control.v1.SplitR\x06splits\x12:\n" +
 	"\tupstreams\x18\x06 \x03(\v2\x1c.pencere.control.v1.EndpointR\tupstreams\x12>\n" +
-	"\vdownstreams\x18\a \x03(\v2\x1c.pencere.control.v1.EndpointR\vdownstreams\"\x8f\x01\n" +
+	"\vdownstreams\x18\a \x03(\v2\x1c.pencere.control.v1.EndpointR\vdownstreams\x12\x1a\n" +
+	"\brestored\x18\b \x01(\fR\brestored\x12\x1f\n" +
+	"\vrestored_id\x18\t \x01(\x04R\n" +
+	"restoredId\x12%\n" +
+	"\x0echeckpoint_url\x18\n" +
+	" \x01(\tR\rcheckpointUrl\"\x8f\x01\n" +
 	"\bEndpoint\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12&\n" +
 	"\x0ftask_manager_id\x18\x02 \x01(\tR\rtaskManagerId\x12!\n" +
-	"\fdata_address\x18\x03 \x01(\tR\vdataAddress\"\x7f\n" +
+	"\fdata_address\x18\x03 \x01(\tR\vdataAddress\"\x97\x01\n" +
 	"\x05Split\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12!\n" +
 	"\fstart_offset\x18\x03 \x01(\x03R\vstartOffset\x12\x1f\n" +
 	"\vstop_offset\x18\x04 \x01(\x03R\n" +
-	"stopOffset\"I\n" +
+	"stopOffset\x12\x16\n" +
+	"\x06number\x18\x05 \x01(\x05R\x06number\"I\n" +
 	"\rCancelSubtask\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\"x\n" +
 	"\tAddSplits\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x121\n" +
-	"\x06splits\x18\x02 \x03(\v2\x19.pencere.control.v1.SplitR\x06splits\"\x8f\x02\n" +
+	"\x06splits\x18\x02 \x03(\v2\x19.pencere.control.v1.SplitR\x06splits\"\xaa\x01\n" +
+	"\x11CheckpointTrigger\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x126\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\".pencere.control.v1.CheckpointKindR\x04kind\"q\n" +
+	"\x10CheckpointCommit\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\"\x88\x01\n" +
+	"\x0fCheckpointAbort\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x84\x01\n" +
+	"\rCheckpointAck\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\fR\x05state\"\x8a\x01\n" +
+	"\x11CheckpointDecline\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"^\n" +
+	"\fSubtaskEnded\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\fR\x05state\"M\n" +
+	"\x11CheckpointRequest\x128\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\"\x8f\x02\n" +
 	"\rSubtaskUpdate\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .pencere.control.v1.SubtaskStateR\x05state\x12\x17\n" +
@@ -1800,7 +2438,13 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\x0e2\x1e.pencere.control.v1.SplitStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1c\n" +
 	"\twatermark\x18\a \x01(\x03R\twatermark\x12\x12\n" +
-	"\x04idle\x18\b \x01(\bR\x04idle*\xba\x01\n" +
+	"\x04idle\x18\b \x01(\bR\x04idle*\xa3\x01\n" +
+	"\x0eCheckpointKind\x12\x1f\n" +
+	"\x1bCHECKPOINT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CHECKPOINT_KIND_PERIODIC\x10\x01\x12\x1d\n" +
+	"\x19CHECKPOINT_KIND_SAVEPOINT\x10\x02\x12\x18\n" +
+	"\x14CHECKPOINT_KIND_STOP\x10\x03\x12\x19\n" +
+	"\x15CHECKPOINT_KIND_DRAIN\x10\x04*\xba\x01\n" +
 	"\fSubtaskState\x12\x1d\n" +
 	"\x19SUBTASK_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aSUBTASK_STATE_INITIALIZING\x10\x01\x12\x19\n" +
@@ -1835,68 +2479,91 @@ func file_pencere_control_v1_control_proto_rawDescGZIP() []byte {
 	return file_pencere_control_v1_control_proto_rawDescData
 }
 
-var file_pencere_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_pencere_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_pencere_control_v1_control_proto_goTypes = []any{
-	(SubtaskState)(0),       // 0: pencere.control.v1.SubtaskState
-	(PartFileState)(0),      // 1: pencere.control.v1.PartFileState
-	(SplitState)(0),         // 2: pencere.control.v1.SplitState
-	(*ConnectRequest)(nil),  // 3: pencere.control.v1.ConnectRequest
-	(*ConnectResponse)(nil), // 4: pencere.control.v1.ConnectResponse
-	(*Register)(nil),        // 5: pencere.control.v1.Register
-	(*Registered)(nil),      // 6: pencere.control.v1.Registered
-	(*SubtaskRef)(nil),      // 7: pencere.control.v1.SubtaskRef
-	(*DeploySubtask)(nil),   // 8: pencere.control.v1.DeploySubtask
-	(*Endpoint)(nil),        // 9: pencere.control.v1.Endpoint
-	(*Split)(nil),           // 10: pencere.control.v1.Split
-	(*CancelSubtask)(nil),   // 11: pencere.control.v1.CancelSubtask
-	(*AddSplits)(nil),       // 12: pencere.control.v1.AddSplits
-	(*SubtaskUpdate)(nil),   // 13: pencere.control.v1.SubtaskUpdate
-	(*Failure)(nil),         // 14: pencere.control.v1.Failure
-	(*FilesFinished)(nil),   // 15: pencere.control.v1.FilesFinished
-	(*PartFile)(nil),        // 16: pencere.control.v1.PartFile
-	(*Heartbeat)(nil),       // 17: pencere.control.v1.Heartbeat
-	(*SubtaskReport)(nil),   // 18: pencere.control.v1.SubtaskReport
-	(*SubtaskMetrics)(nil),  // 19: pencere.control.v1.SubtaskMetrics
-	(*SplitReport)(nil),     // 20: pencere.control.v1.SplitReport
+	(CheckpointKind)(0),       // 0: pencere.control.v1.CheckpointKind
+	(SubtaskState)(0),         // 1: pencere.control.v1.SubtaskState
+	(PartFileState)(0),        // 2: pencere.control.v1.PartFileState
+	(SplitState)(0),           // 3: pencere.control.v1.SplitState
+	(*ConnectRequest)(nil),    // 4: pencere.control.v1.ConnectRequest
+	(*ConnectResponse)(nil),   // 5: pencere.control.v1.ConnectResponse
+	(*Register)(nil),          // 6: pencere.control.v1.Register
+	(*Registered)(nil),        // 7: pencere.control.v1.Registered
+	(*SubtaskRef)(nil),        // 8: pencere.control.v1.SubtaskRef
+	(*DeploySubtask)(nil),     // 9: pencere.control.v1.DeploySubtask
+	(*Endpoint)(nil),          // 10: pencere.control.v1.Endpoint
+	(*Split)(nil),             // 11: pencere.control.v1.Split
+	(*CancelSubtask)(nil),     // 12: pencere.control.v1.CancelSubtask
+	(*AddSplits)(nil),         // 13: pencere.control.v1.AddSplits
+	(*CheckpointTrigger)(nil), // 14: pencere.control.v1.CheckpointTrigger
+	(*CheckpointCommit)(nil),  // 15: pencere.control.v1.CheckpointCommit
+	(*CheckpointAbort)(nil),   // 16: pencere.control.v1.CheckpointAbort
+	(*CheckpointAck)(nil),     // 17: pencere.control.v1.CheckpointAck
+	(*CheckpointDecline)(nil), // 18: pencere.control.v1.CheckpointDecline
+	(*SubtaskEnded)(nil),      // 19: pencere.control.v1.SubtaskEnded
+	(*CheckpointRequest)(nil), // 20: pencere.control.v1.CheckpointRequest
+	(*SubtaskUpdate)(nil),     // 21: pencere.control.v1.SubtaskUpdate
+	(*Failure)(nil),           // 22: pencere.control.v1.Failure
+	(*FilesFinished)(nil),     // 23: pencere.control.v1.FilesFinished
+	(*PartFile)(nil),          // 24: pencere.control.v1.PartFile
+	(*Heartbeat)(nil),         // 25: pencere.control.v1.Heartbeat
+	(*SubtaskReport)(nil),     // 26: pencere.control.v1.SubtaskReport
+	(*SubtaskMetrics)(nil),    // 27: pencere.control.v1.SubtaskMetrics
+	(*SplitReport)(nil),       // 28: pencere.control.v1.SplitReport
 }
 var file_pencere_control_v1_control_proto_depIdxs = []int32{
-	5,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
-	17, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
-	13, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
-	15, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
-	6,  // 4: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
-	8,  // 5: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
-	11, // 6: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
-	12, // 7: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
-	7,  // 8: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 9: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
-	9,  // 10: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
-	9,  // 11: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
-	7,  // 12: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
-	7,  // 13: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	7,  // 14: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 15: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
-	7,  // 16: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
-	0,  // 17: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
-	14, // 18: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
-	19, // 19: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	7,  // 20: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
-	16, // 21: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
-	1,  // 22: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
-	18, // 23: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
-	7,  // 24: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
-	19, // 25: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	20, // 26: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
-	16, // 27: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
-	2,  // 28: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
-	3,  // 29: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
-	4,  // 30: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
-	30, // [30:31] is the sub-list for method output_type
-	29, // [29:30] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	6,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
+	25, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
+	21, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
+	23, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
+	17, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
+	18, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
+	19, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
+	20, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
+	7,  // 8: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
+	9,  // 9: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
+	12, // 10: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
+	13, // 11: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
+	14, // 12: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
+	15, // 13: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
+	16, // 14: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
+	8,  // 15: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	11, // 16: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
+	10, // 17: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
+	10, // 18: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
+	8,  // 19: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 20: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 21: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
+	11, // 22: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
+	8,  // 23: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
+	0,  // 24: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
+	8,  // 25: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 26: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 27: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 28: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 29: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 30: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
+	8,  // 31: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
+	1,  // 32: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
+	22, // 33: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
+	27, // 34: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	8,  // 35: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
+	24, // 36: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
+	2,  // 37: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
+	26, // 38: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
+	8,  // 39: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
+	27, // 40: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	28, // 41: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
+	24, // 42: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
+	3,  // 43: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
+	4,  // 44: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
+	5,  // 45: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
+	45, // [45:46] is the sub-list for method output_type
+	44, // [44:45] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_pencere_control_v1_control_proto_init() }
@@ -1909,20 +2576,27 @@ func file_pencere_control_v1_control_proto_init() {
 		(*ConnectRequest_Heartbeat)(nil),
 		(*ConnectRequest_SubtaskUpdate)(nil),
 		(*ConnectRequest_FilesFinished)(nil),
+		(*ConnectRequest_CheckpointAck)(nil),
+		(*ConnectRequest_CheckpointDecline)(nil),
+		(*ConnectRequest_SubtaskEnded)(nil),
+		(*ConnectRequest_CheckpointRequest)(nil),
 	}
 	file_pencere_control_v1_control_proto_msgTypes[1].OneofWrappers = []any{
 		(*ConnectResponse_Registered)(nil),
 		(*ConnectResponse_DeploySubtask)(nil),
 		(*ConnectResponse_CancelSubtask)(nil),
 		(*ConnectResponse_AddSplits)(nil),
+		(*ConnectResponse_CheckpointTrigger)(nil),
+		(*ConnectResponse_CheckpointCommit)(nil),
+		(*ConnectResponse_CheckpointAbort)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_control_v1_control_proto_rawDesc), len(file_pencere_control_v1_control_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   18,
+			NumEnums:      4,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

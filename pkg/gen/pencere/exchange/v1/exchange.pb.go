@@ -34,6 +34,7 @@ type SendRequest struct {
 	//	*SendRequest_Watermark
 	//	*SendRequest_Idle
 	//	*SendRequest_EndOfInput
+	//	*SendRequest_Barrier
 	Element       isSendRequest_Element `protobuf_oneof:"element"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -94,7 +95,7 @@ func (x *SendRequest) GetSchema() *Message {
 	return nil
 }
 
-func (x *SendRequest) GetBatch() *Message {
+func (x *SendRequest) GetBatch() *Batch {
 	if x != nil {
 		if x, ok := x.Element.(*SendRequest_Batch); ok {
 			return x.Batch
@@ -130,6 +131,15 @@ func (x *SendRequest) GetEndOfInput() *EndOfInput {
 	return nil
 }
 
+func (x *SendRequest) GetBarrier() *Barrier {
+	if x != nil {
+		if x, ok := x.Element.(*SendRequest_Barrier); ok {
+			return x.Barrier
+		}
+	}
+	return nil
+}
+
 type isSendRequest_Element interface {
 	isSendRequest_Element()
 }
@@ -145,7 +155,7 @@ type SendRequest_Schema struct {
 
 type SendRequest_Batch struct {
 	// batch is an Arrow IPC record batch message.
-	Batch *Message `protobuf:"bytes,3,opt,name=batch,proto3,oneof"`
+	Batch *Batch `protobuf:"bytes,3,opt,name=batch,proto3,oneof"`
 }
 
 type SendRequest_Watermark struct {
@@ -160,6 +170,10 @@ type SendRequest_EndOfInput struct {
 	EndOfInput *EndOfInput `protobuf:"bytes,6,opt,name=end_of_input,json=endOfInput,proto3,oneof"`
 }
 
+type SendRequest_Barrier struct {
+	Barrier *Barrier `protobuf:"bytes,7,opt,name=barrier,proto3,oneof"`
+}
+
 func (*SendRequest_Open) isSendRequest_Element() {}
 
 func (*SendRequest_Schema) isSendRequest_Element() {}
@@ -171,6 +185,8 @@ func (*SendRequest_Watermark) isSendRequest_Element() {}
 func (*SendRequest_Idle) isSendRequest_Element() {}
 
 func (*SendRequest_EndOfInput) isSendRequest_Element() {}
+
+func (*SendRequest_Barrier) isSendRequest_Element() {}
 
 // SendResponse answers once the receiver has taken the end of input.
 type SendResponse struct {
@@ -356,6 +372,105 @@ func (x *Message) GetCrc32C() uint32 {
 	return 0
 }
 
+// Batch is rows of one split.
+type Batch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Rows  *Message               `protobuf:"bytes,1,opt,name=rows,proto3" json:"rows,omitempty"`
+	// split is the number of the split in its job, for the ledger.
+	Split         int32 `protobuf:"varint,2,opt,name=split,proto3" json:"split,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Batch) GetRows() *Message {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *Batch) GetSplit() int32 {
+	if x != nil {
+		return x.Split
+	}
+	return 0
+}
+
+// Barrier separates what belongs to a checkpoint from what does not. It never overtakes anything.
+type Barrier struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CheckpointId  int64                  `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Barrier) Reset() {
+	*x = Barrier{}
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Barrier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Barrier) ProtoMessage() {}
+
+func (x *Barrier) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Barrier.ProtoReflect.Descriptor instead.
+func (*Barrier) Descriptor() ([]byte, []int) {
+	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Barrier) GetCheckpointId() int64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
 // Watermark is the upstream's event time, ms since 1970.
 type Watermark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -366,7 +481,7 @@ type Watermark struct {
 
 func (x *Watermark) Reset() {
 	*x = Watermark{}
-	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[4]
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +493,7 @@ func (x *Watermark) String() string {
 func (*Watermark) ProtoMessage() {}
 
 func (x *Watermark) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[4]
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +506,7 @@ func (x *Watermark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watermark.ProtoReflect.Descriptor instead.
 func (*Watermark) Descriptor() ([]byte, []int) {
-	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{4}
+	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Watermark) GetTimeMs() int64 {
@@ -410,7 +525,7 @@ type Idle struct {
 
 func (x *Idle) Reset() {
 	*x = Idle{}
-	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[5]
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +537,7 @@ func (x *Idle) String() string {
 func (*Idle) ProtoMessage() {}
 
 func (x *Idle) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[5]
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +550,7 @@ func (x *Idle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idle.ProtoReflect.Descriptor instead.
 func (*Idle) Descriptor() ([]byte, []int) {
-	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{5}
+	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{7}
 }
 
 // EndOfInput says that nothing follows.
@@ -447,7 +562,7 @@ type EndOfInput struct {
 
 func (x *EndOfInput) Reset() {
 	*x = EndOfInput{}
-	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[6]
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +574,7 @@ func (x *EndOfInput) String() string {
 func (*EndOfInput) ProtoMessage() {}
 
 func (x *EndOfInput) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[6]
+	mi := &file_pencere_exchange_v1_exchange_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,22 +587,23 @@ func (x *EndOfInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfInput.ProtoReflect.Descriptor instead.
 func (*EndOfInput) Descriptor() ([]byte, []int) {
-	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{6}
+	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{8}
 }
 
 var File_pencere_exchange_v1_exchange_proto protoreflect.FileDescriptor
 
 const file_pencere_exchange_v1_exchange_proto_rawDesc = "" +
 	"\n" +
-	"\"pencere/exchange/v1/exchange.proto\x12\x13pencere.exchange.v1\"\xed\x02\n" +
+	"\"pencere/exchange/v1/exchange.proto\x12\x13pencere.exchange.v1\"\xa5\x03\n" +
 	"\vSendRequest\x12/\n" +
 	"\x04open\x18\x01 \x01(\v2\x19.pencere.exchange.v1.OpenH\x00R\x04open\x126\n" +
-	"\x06schema\x18\x02 \x01(\v2\x1c.pencere.exchange.v1.MessageH\x00R\x06schema\x124\n" +
-	"\x05batch\x18\x03 \x01(\v2\x1c.pencere.exchange.v1.MessageH\x00R\x05batch\x12>\n" +
+	"\x06schema\x18\x02 \x01(\v2\x1c.pencere.exchange.v1.MessageH\x00R\x06schema\x122\n" +
+	"\x05batch\x18\x03 \x01(\v2\x1a.pencere.exchange.v1.BatchH\x00R\x05batch\x12>\n" +
 	"\twatermark\x18\x04 \x01(\v2\x1e.pencere.exchange.v1.WatermarkH\x00R\twatermark\x12/\n" +
 	"\x04idle\x18\x05 \x01(\v2\x19.pencere.exchange.v1.IdleH\x00R\x04idle\x12C\n" +
 	"\fend_of_input\x18\x06 \x01(\v2\x1f.pencere.exchange.v1.EndOfInputH\x00R\n" +
-	"endOfInputB\t\n" +
+	"endOfInput\x128\n" +
+	"\abarrier\x18\a \x01(\v2\x1c.pencere.exchange.v1.BarrierH\x00R\abarrierB\t\n" +
 	"\aelement\"\x0e\n" +
 	"\fSendResponse\"\x87\x02\n" +
 	"\x04Open\x12\x15\n" +
@@ -500,7 +616,12 @@ const file_pencere_exchange_v1_exchange_proto_rawDesc = "" +
 	"\aMessage\x12\x1a\n" +
 	"\bmetadata\x18\x01 \x01(\fR\bmetadata\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x16\n" +
-	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\"$\n" +
+	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\"O\n" +
+	"\x05Batch\x120\n" +
+	"\x04rows\x18\x01 \x01(\v2\x1c.pencere.exchange.v1.MessageR\x04rows\x12\x14\n" +
+	"\x05split\x18\x02 \x01(\x05R\x05split\".\n" +
+	"\aBarrier\x12#\n" +
+	"\rcheckpoint_id\x18\x01 \x01(\x03R\fcheckpointId\"$\n" +
 	"\tWatermark\x12\x17\n" +
 	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\"\x06\n" +
 	"\x04Idle\"\f\n" +
@@ -522,30 +643,34 @@ func file_pencere_exchange_v1_exchange_proto_rawDescGZIP() []byte {
 	return file_pencere_exchange_v1_exchange_proto_rawDescData
 }
 
-var file_pencere_exchange_v1_exchange_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_pencere_exchange_v1_exchange_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pencere_exchange_v1_exchange_proto_goTypes = []any{
 	(*SendRequest)(nil),  // 0: pencere.exchange.v1.SendRequest
 	(*SendResponse)(nil), // 1: pencere.exchange.v1.SendResponse
 	(*Open)(nil),         // 2: pencere.exchange.v1.Open
 	(*Message)(nil),      // 3: pencere.exchange.v1.Message
-	(*Watermark)(nil),    // 4: pencere.exchange.v1.Watermark
-	(*Idle)(nil),         // 5: pencere.exchange.v1.Idle
-	(*EndOfInput)(nil),   // 6: pencere.exchange.v1.EndOfInput
+	(*Batch)(nil),        // 4: pencere.exchange.v1.Batch
+	(*Barrier)(nil),      // 5: pencere.exchange.v1.Barrier
+	(*Watermark)(nil),    // 6: pencere.exchange.v1.Watermark
+	(*Idle)(nil),         // 7: pencere.exchange.v1.Idle
+	(*EndOfInput)(nil),   // 8: pencere.exchange.v1.EndOfInput
 }
 var file_pencere_exchange_v1_exchange_proto_depIdxs = []int32{
 	2, // 0: pencere.exchange.v1.SendRequest.open:type_name -> pencere.exchange.v1.Open
 	3, // 1: pencere.exchange.v1.SendRequest.schema:type_name -> pencere.exchange.v1.Message
-	3, // 2: pencere.exchange.v1.SendRequest.batch:type_name -> pencere.exchange.v1.Message
-	4, // 3: pencere.exchange.v1.SendRequest.watermark:type_name -> pencere.exchange.v1.Watermark
-	5, // 4: pencere.exchange.v1.SendRequest.idle:type_name -> pencere.exchange.v1.Idle
-	6, // 5: pencere.exchange.v1.SendRequest.end_of_input:type_name -> pencere.exchange.v1.EndOfInput
-	0, // 6: pencere.exchange.v1.ExchangeService.Send:input_type -> pencere.exchange.v1.SendRequest
-	1, // 7: pencere.exchange.v1.ExchangeService.Send:output_type -> pencere.exchange.v1.SendResponse
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	4, // 2: pencere.exchange.v1.SendRequest.batch:type_name -> pencere.exchange.v1.Batch
+	6, // 3: pencere.exchange.v1.SendRequest.watermark:type_name -> pencere.exchange.v1.Watermark
+	7, // 4: pencere.exchange.v1.SendRequest.idle:type_name -> pencere.exchange.v1.Idle
+	8, // 5: pencere.exchange.v1.SendRequest.end_of_input:type_name -> pencere.exchange.v1.EndOfInput
+	5, // 6: pencere.exchange.v1.SendRequest.barrier:type_name -> pencere.exchange.v1.Barrier
+	3, // 7: pencere.exchange.v1.Batch.rows:type_name -> pencere.exchange.v1.Message
+	0, // 8: pencere.exchange.v1.ExchangeService.Send:input_type -> pencere.exchange.v1.SendRequest
+	1, // 9: pencere.exchange.v1.ExchangeService.Send:output_type -> pencere.exchange.v1.SendResponse
+	9, // [9:10] is the sub-list for method output_type
+	8, // [8:9] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_pencere_exchange_v1_exchange_proto_init() }
@@ -560,6 +685,7 @@ func file_pencere_exchange_v1_exchange_proto_init() {
 		(*SendRequest_Watermark)(nil),
 		(*SendRequest_Idle)(nil),
 		(*SendRequest_EndOfInput)(nil),
+		(*SendRequest_Barrier)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -567,7 +693,7 @@ func file_pencere_exchange_v1_exchange_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_exchange_v1_exchange_proto_rawDesc), len(file_pencere_exchange_v1_exchange_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -111,6 +111,8 @@ type Command struct {
 	//	*Command_BeginAttempt
 	//	*Command_AddSplits
 	//	*Command_ForgetJob
+	//	*Command_BeginCheckpoint
+	//	*Command_CompleteCheckpoint
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -198,6 +200,24 @@ func (x *Command) GetForgetJob() *ForgetJob {
 	return nil
 }
 
+func (x *Command) GetBeginCheckpoint() *BeginCheckpoint {
+	if x != nil {
+		if x, ok := x.Command.(*Command_BeginCheckpoint); ok {
+			return x.BeginCheckpoint
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCompleteCheckpoint() *CompleteCheckpoint {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CompleteCheckpoint); ok {
+			return x.CompleteCheckpoint
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -222,6 +242,14 @@ type Command_ForgetJob struct {
 	ForgetJob *ForgetJob `protobuf:"bytes,5,opt,name=forget_job,json=forgetJob,proto3,oneof"`
 }
 
+type Command_BeginCheckpoint struct {
+	BeginCheckpoint *BeginCheckpoint `protobuf:"bytes,6,opt,name=begin_checkpoint,json=beginCheckpoint,proto3,oneof"`
+}
+
+type Command_CompleteCheckpoint struct {
+	CompleteCheckpoint *CompleteCheckpoint `protobuf:"bytes,7,opt,name=complete_checkpoint,json=completeCheckpoint,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_SetJobStatus) isCommand_Command() {}
@@ -231,6 +259,10 @@ func (*Command_BeginAttempt) isCommand_Command() {}
 func (*Command_AddSplits) isCommand_Command() {}
 
 func (*Command_ForgetJob) isCommand_Command() {}
+
+func (*Command_BeginCheckpoint) isCommand_Command() {}
+
+func (*Command_CompleteCheckpoint) isCommand_Command() {}
 
 // SubmitJob adds a job.
 type SubmitJob struct {
@@ -627,6 +659,130 @@ func (x *Split) GetStopOffset() int64 {
 	return 0
 }
 
+// BeginCheckpoint takes the number of a checkpoint, which is then never used again.
+type BeginCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginCheckpoint) Reset() {
+	*x = BeginCheckpoint{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginCheckpoint) ProtoMessage() {}
+
+func (x *BeginCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginCheckpoint.ProtoReflect.Descriptor instead.
+func (*BeginCheckpoint) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BeginCheckpoint) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *BeginCheckpoint) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+// CompleteCheckpoint makes a checkpoint exist, and removes those that it subsumes.
+type CompleteCheckpoint struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	JobId        string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	CheckpointId uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	// checkpoint is as the checkpoint package encodes it.
+	Checkpoint []byte `protobuf:"bytes,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// subsumed are the checkpoints that are no longer kept.
+	Subsumed      []uint64 `protobuf:"varint,4,rep,packed,name=subsumed,proto3" json:"subsumed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteCheckpoint) Reset() {
+	*x = CompleteCheckpoint{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteCheckpoint) ProtoMessage() {}
+
+func (x *CompleteCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteCheckpoint.ProtoReflect.Descriptor instead.
+func (*CompleteCheckpoint) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CompleteCheckpoint) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *CompleteCheckpoint) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+func (x *CompleteCheckpoint) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *CompleteCheckpoint) GetSubsumed() []uint64 {
+	if x != nil {
+		return x.Subsumed
+	}
+	return nil
+}
+
 // ForgetJob removes a job that ended long ago.
 type ForgetJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -637,7 +793,7 @@ type ForgetJob struct {
 
 func (x *ForgetJob) Reset() {
 	*x = ForgetJob{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +805,7 @@ func (x *ForgetJob) String() string {
 func (*ForgetJob) ProtoMessage() {}
 
 func (x *ForgetJob) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +818,7 @@ func (x *ForgetJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetJob.ProtoReflect.Descriptor instead.
 func (*ForgetJob) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{7}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ForgetJob) GetJobId() string {
@@ -682,7 +838,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +850,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +863,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{8}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Snapshot) GetJobs() []*Job {
@@ -730,14 +886,18 @@ type Job struct {
 	Attempt       int32           `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Splits        []*Split        `protobuf:"bytes,8,rep,name=splits,proto3" json:"splits,omitempty"`
 	// failures are the newest last, at most 16 as in Flink.
-	Failures      []*JobFailure `protobuf:"bytes,9,rep,name=failures,proto3" json:"failures,omitempty"`
+	Failures []*JobFailure `protobuf:"bytes,9,rep,name=failures,proto3" json:"failures,omitempty"`
+	// last_checkpoint_id is the highest number taken.
+	LastCheckpointId uint64 `protobuf:"varint,10,opt,name=last_checkpoint_id,json=lastCheckpointId,proto3" json:"last_checkpoint_id,omitempty"`
+	// checkpoints are the completed ones that are kept, oldest first.
+	Checkpoints   []*CompletedCheckpoint `protobuf:"bytes,11,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +909,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +922,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{9}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Job) GetJobId() string {
@@ -828,11 +988,78 @@ func (x *Job) GetFailures() []*JobFailure {
 	return nil
 }
 
+func (x *Job) GetLastCheckpointId() uint64 {
+	if x != nil {
+		return x.LastCheckpointId
+	}
+	return 0
+}
+
+func (x *Job) GetCheckpoints() []*CompletedCheckpoint {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
+// CompletedCheckpoint is a checkpoint that exists.
+type CompletedCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CheckpointId  uint64                 `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	Checkpoint    []byte                 `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompletedCheckpoint) Reset() {
+	*x = CompletedCheckpoint{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompletedCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompletedCheckpoint) ProtoMessage() {}
+
+func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompletedCheckpoint.ProtoReflect.Descriptor instead.
+func (*CompletedCheckpoint) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CompletedCheckpoint) GetCheckpointId() uint64 {
+	if x != nil {
+		return x.CheckpointId
+	}
+	return 0
+}
+
+func (x *CompletedCheckpoint) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 var File_pencere_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\xe7\x02\n" +
+	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\x94\x04\n" +
 	"\aCommand\x12>\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x1d.pencere.storage.v1.SubmitJobH\x00R\tsubmitJob\x12H\n" +
@@ -841,7 +1068,9 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
 	"add_splits\x18\x04 \x01(\v2\x1d.pencere.storage.v1.AddSplitsH\x00R\taddSplits\x12>\n" +
 	"\n" +
-	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJobB\t\n" +
+	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJob\x12P\n" +
+	"\x10begin_checkpoint\x18\x06 \x01(\v2#.pencere.storage.v1.BeginCheckpointH\x00R\x0fbeginCheckpoint\x12Y\n" +
+	"\x13complete_checkpoint\x18\a \x01(\v2&.pencere.storage.v1.CompleteCheckpointH\x00R\x12completeCheckpointB\t\n" +
 	"\acommand\"\x81\x01\n" +
 	"\tSubmitJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
@@ -871,11 +1100,21 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12!\n" +
 	"\fstart_offset\x18\x03 \x01(\x03R\vstartOffset\x12\x1f\n" +
 	"\vstop_offset\x18\x04 \x01(\x03R\n" +
-	"stopOffset\"\"\n" +
+	"stopOffset\"M\n" +
+	"\x0fBeginCheckpoint\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\"\x8c\x01\n" +
+	"\x12CompleteCheckpoint\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\fR\n" +
+	"checkpoint\x12\x1a\n" +
+	"\bsubsumed\x18\x04 \x03(\x04R\bsubsumed\"\"\n" +
 	"\tForgetJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"7\n" +
 	"\bSnapshot\x12+\n" +
-	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xae\x03\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xa7\x04\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -885,10 +1124,18 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\x0fstatus_times_ms\x18\x06 \x03(\v2*.pencere.storage.v1.Job.StatusTimesMsEntryR\rstatusTimesMs\x12\x18\n" +
 	"\aattempt\x18\a \x01(\x05R\aattempt\x121\n" +
 	"\x06splits\x18\b \x03(\v2\x19.pencere.storage.v1.SplitR\x06splits\x12:\n" +
-	"\bfailures\x18\t \x03(\v2\x1e.pencere.storage.v1.JobFailureR\bfailures\x1a@\n" +
+	"\bfailures\x18\t \x03(\v2\x1e.pencere.storage.v1.JobFailureR\bfailures\x12,\n" +
+	"\x12last_checkpoint_id\x18\n" +
+	" \x01(\x04R\x10lastCheckpointId\x12I\n" +
+	"\vcheckpoints\x18\v \x03(\v2'.pencere.storage.v1.CompletedCheckpointR\vcheckpoints\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*\xc1\x02\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"Z\n" +
+	"\x13CompletedCheckpoint\x12#\n" +
+	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint*\xc1\x02\n" +
 	"\tJobStatus\x12\x1a\n" +
 	"\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17JOB_STATUS_INITIALIZING\x10\x01\x12\x16\n" +
@@ -918,40 +1165,46 @@ func file_pencere_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_pencere_storage_v1_storage_proto_goTypes = []any{
-	(JobStatus)(0),       // 0: pencere.storage.v1.JobStatus
-	(*Command)(nil),      // 1: pencere.storage.v1.Command
-	(*SubmitJob)(nil),    // 2: pencere.storage.v1.SubmitJob
-	(*SetJobStatus)(nil), // 3: pencere.storage.v1.SetJobStatus
-	(*JobFailure)(nil),   // 4: pencere.storage.v1.JobFailure
-	(*BeginAttempt)(nil), // 5: pencere.storage.v1.BeginAttempt
-	(*AddSplits)(nil),    // 6: pencere.storage.v1.AddSplits
-	(*Split)(nil),        // 7: pencere.storage.v1.Split
-	(*ForgetJob)(nil),    // 8: pencere.storage.v1.ForgetJob
-	(*Snapshot)(nil),     // 9: pencere.storage.v1.Snapshot
-	(*Job)(nil),          // 10: pencere.storage.v1.Job
-	nil,                  // 11: pencere.storage.v1.Job.StatusTimesMsEntry
+	(JobStatus)(0),              // 0: pencere.storage.v1.JobStatus
+	(*Command)(nil),             // 1: pencere.storage.v1.Command
+	(*SubmitJob)(nil),           // 2: pencere.storage.v1.SubmitJob
+	(*SetJobStatus)(nil),        // 3: pencere.storage.v1.SetJobStatus
+	(*JobFailure)(nil),          // 4: pencere.storage.v1.JobFailure
+	(*BeginAttempt)(nil),        // 5: pencere.storage.v1.BeginAttempt
+	(*AddSplits)(nil),           // 6: pencere.storage.v1.AddSplits
+	(*Split)(nil),               // 7: pencere.storage.v1.Split
+	(*BeginCheckpoint)(nil),     // 8: pencere.storage.v1.BeginCheckpoint
+	(*CompleteCheckpoint)(nil),  // 9: pencere.storage.v1.CompleteCheckpoint
+	(*ForgetJob)(nil),           // 10: pencere.storage.v1.ForgetJob
+	(*Snapshot)(nil),            // 11: pencere.storage.v1.Snapshot
+	(*Job)(nil),                 // 12: pencere.storage.v1.Job
+	(*CompletedCheckpoint)(nil), // 13: pencere.storage.v1.CompletedCheckpoint
+	nil,                         // 14: pencere.storage.v1.Job.StatusTimesMsEntry
 }
 var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	2,  // 0: pencere.storage.v1.Command.submit_job:type_name -> pencere.storage.v1.SubmitJob
 	3,  // 1: pencere.storage.v1.Command.set_job_status:type_name -> pencere.storage.v1.SetJobStatus
 	5,  // 2: pencere.storage.v1.Command.begin_attempt:type_name -> pencere.storage.v1.BeginAttempt
 	6,  // 3: pencere.storage.v1.Command.add_splits:type_name -> pencere.storage.v1.AddSplits
-	8,  // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
-	0,  // 5: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
-	4,  // 6: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
-	7,  // 7: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
-	10, // 8: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
-	0,  // 9: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
-	11, // 10: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
-	7,  // 11: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
-	4,  // 12: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	10, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
+	8,  // 5: pencere.storage.v1.Command.begin_checkpoint:type_name -> pencere.storage.v1.BeginCheckpoint
+	9,  // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
+	0,  // 7: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
+	4,  // 8: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
+	7,  // 9: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
+	12, // 10: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
+	0,  // 11: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
+	14, // 12: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
+	7,  // 13: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
+	4,  // 14: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
+	13, // 15: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_pencere_storage_v1_storage_proto_init() }
@@ -965,6 +1218,8 @@ func file_pencere_storage_v1_storage_proto_init() {
 		(*Command_BeginAttempt)(nil),
 		(*Command_AddSplits)(nil),
 		(*Command_ForgetJob)(nil),
+		(*Command_BeginCheckpoint)(nil),
+		(*Command_CompleteCheckpoint)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -972,7 +1227,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_storage_v1_storage_proto_rawDesc), len(file_pencere_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
