@@ -142,15 +142,16 @@ func (a *audit) judgeJob(c *chain) {
 		return cmp.Or(cmp.Compare(a.Entry.Sequence, b.Entry.Sequence), byName(a, b))
 	})
 	last := c.entries[len(c.entries)-1].Entry
-	c.report = JobReport{ID: c.job, Name: last.Checkpoint.JobName, Ended: last.Kind == KindEnd, Head: last.Hash}
+	ended := slices.ContainsFunc(c.entries, func(f FoundEntry) bool { return f.Entry.Kind == KindEnd })
+	c.report = JobReport{ID: c.job, Name: last.Checkpoint.JobName, Ended: ended, Head: last.Hash}
 	for _, found := range c.entries {
 		if found.Entry.File != nil {
 			a.judgePart(c, found)
 		}
 	}
 	a.dropDoubles(c)
-	a.judgeOrder(c)
 	a.judgeLinks(c)
+	a.judgeOrder(c)
 	a.judgeOffsets(c)
 	if !c.report.Ended && !a.unsound[endName(c.job)] {
 		a.problem(NotEnded, path.Join(Dir, endName(c.job)), c.job, Difference{"end of the chain", "an entry", "none"})
@@ -238,23 +239,24 @@ func bestFit(before, same, after []FoundEntry) int {
 // judgeOrder looks for entries that are missing or out of order.
 func (a *audit) judgeOrder(c *chain) {
 	newest := c.entries[len(c.entries)-1].Entry.Checkpoint.ID
-	next := int64(0)
-	for i, found := range c.entries {
+	next, checkpoint, ended := int64(0), int64(0), false
+	for _, found := range c.entries {
 		e := found.Entry
-		if e.Sequence > next {
-			underWay := !c.report.Ended && e.Checkpoint.ID == newest
-			a.hole(c, e, next, underWay)
+		switch {
+		case ended:
+			a.outOfOrder(c, found, Difference{"place", "before " + endName(c.job), "after it"})
+			continue
+		case e.Sequence > next:
+			a.hole(c, e, next, !c.report.Ended && e.Checkpoint.ID == newest)
 		}
-		next = e.Sequence + 1
-		if i == 0 {
+		next, ended = e.Sequence+1, e.Kind == KindEnd
+		if c.suspect[e.Sequence] {
 			continue
 		}
-		before := c.entries[i-1].Entry
-		if before.Kind == KindEnd {
-			a.outOfOrder(c, found, Difference{"place", "before " + endName(c.job), "after it"})
-		} else if e.Checkpoint.ID < before.Checkpoint.ID {
-			a.outOfOrder(c, found, Difference{"checkpoint", fmt.Sprintf("%d or later", before.Checkpoint.ID), strconv.FormatInt(e.Checkpoint.ID, 10)})
+		if e.Checkpoint.ID < checkpoint {
+			a.outOfOrder(c, found, Difference{"checkpoint", fmt.Sprintf("%d or later", checkpoint), strconv.FormatInt(e.Checkpoint.ID, 10)})
 		}
+		checkpoint = max(checkpoint, e.Checkpoint.ID)
 	}
 }
 
