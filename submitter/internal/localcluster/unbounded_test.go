@@ -3,6 +3,7 @@ package localcluster_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,13 +76,19 @@ func TestTopicGrows(t *testing.T) {
 		j.running()
 		_, err := f.admin.UpdatePartitions(f.ctx, 4, s.topic)
 		f.check(err)
+		more := partitions{nil, records(at(4, 30)), records(at(6, 40)), records(at(8, 50))}
 		f.poll("the topic has 4 partitions", func() bool {
 			offsets, err := f.admin.ListEndOffsets(f.ctx, s.topic)
 			f.check(err)
-			return len(offsets[s.topic]) == 4
+			return len(offsets[s.topic]) == len(more)
 		})
-			topic := partitions{records(at(2, 20), at(3, 300)), records(at(4, 30), at(5, 300)), records(at(6, 40), at(7, 300)), records(at(8, 50), at(9, 300))}
-		f.produce(s.topic, topic)
+		f.produce(s.topic, more)
+		j.poll("the new partitions are read", func() bool {
+			splits, err := f.jobs.Splits(f.ctx, j.id)
+			f.check(err)
+			return len(splits) == len(more) && !slices.ContainsFunc(splits, func(s client.Split) bool { return s.Offset == 0 })
+		})
+		f.produce(s.topic, partitions{records(at(2, 20), at(3, 300)), records(at(5, 300)), records(at(7, 300)), records(at(9, 300))})
 		want, _ := s.oracle(partitions{records(at(1, 10), at(2, 20), at(4, 30), at(6, 40), at(8, 50))})
 		j.awaitRows(want)
 		j.cancel()
