@@ -30,6 +30,9 @@ func NewDecoder(what string, data []byte) *Decoder {
 // Err returns the first error, a *CorruptError, or nil.
 func (d *Decoder) Err() error { return d.err }
 
+// Len returns the number of bytes left; 0 after an error.
+func (d *Decoder) Len() int { return len(d.rest) }
+
 // Finish returns the first error, and that bytes are left if there are.
 func (d *Decoder) Finish() error {
 	if len(d.rest) > 0 {
