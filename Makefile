@@ -12,6 +12,8 @@ VALUES ?= 10000000
 # What `make bench` runs, and where.
 BENCH ?= .
 PACKAGES ?= ./...
+# Flags of `make bench-e2e`: --records, --runs, --jobs, --kafka host:port, --profile DIR, --json.
+BENCHFLAGS ?=
 # What `make breaking` compares the schemas with.
 AGAINST ?= .git\#ref=HEAD~1
 
@@ -66,6 +68,10 @@ jdk: ## Compare VALUES random doubles and floats with the machine's JDK 17
 .PHONY: bench
 bench: ## Run the benchmarks that match BENCH in PACKAGES
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
+
+.PHONY: bench-e2e
+bench-e2e: ## Measure whole jobs beside a bare read of the same topic (Linux; flags in BENCHFLAGS)
+	go run ./submitter/e2e/bench $(BENCHFLAGS)
 
 .PHONY: demo
 demo: ## Run a whole cluster with sample data in one process; the UI is on port 8081

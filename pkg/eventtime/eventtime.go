@@ -39,8 +39,8 @@ func (g *Generator) Watermark() Watermark {
 	return g.newest - Watermark(g.delay)
 }
 
-// Combiner makes one watermark of those of many inputs, which K names: the least of the inputs that are not idle.
-// The result never goes back, even when a slower input is added or stops being idle.
+// Combiner makes one watermark of those of many inputs, which K names: the least of the inputs that are not idle,
+// or the greatest when all are. The result never goes back, even when a slower input is added or stops being idle.
 type Combiner[K comparable] struct {
 	inputs  map[K]*input
 	current Watermark
@@ -81,17 +81,20 @@ func (c *Combiner[K]) SetIdle(k K, idle bool) {
 	}
 }
 
-// Watermark returns the combined watermark and whether all inputs are idle (true without inputs). When all are, the
-// watermark stays where it was: silence does not advance time.
+// Watermark returns the combined watermark and whether all inputs are idle (true without inputs). When all are, it is the
+// greatest of theirs: nothing holds the furthest back any more, and the result must not depend on which input fell silent
+// last. Flink does the same between subtasks (StatusWatermarkValve, which then "flushes" all watermarks).
 func (c *Combiner[K]) Watermark() (w Watermark, allIdle bool) {
-	least, allIdle := End, true
+	least, greatest, allIdle := End, None, true
 	for _, in := range c.inputs {
+		greatest = max(greatest, in.watermark)
 		if !in.idle {
 			least, allIdle = min(least, in.watermark), false
 		}
 	}
-	if !allIdle {
-		c.current = max(c.current, least)
+	if allIdle {
+		least = greatest
 	}
+	c.current = max(c.current, least)
 	return c.current, allIdle
 }

@@ -232,8 +232,10 @@ func (b *binder) decimalArithmetic(n *syntax.Call, operator string, t sqltype.Ty
 	x, y = b.decimalOperand(n, x, t), b.decimalOperand(n, y, t)
 	d := decimalOp{x.typ, y.typ, t}
 	k := map[string]kernel{"+": d.sum(false), "-": d.sum(true), "*": d.product, "/": d.quotient, "%": d.remainder}[operator]
-	o := b.strict(n, t, k, x, y)
-	return o, nil
+	if x.typ.NotNull && y.typ.NotNull && d.total(operator) {
+		return b.strict(n, t, k, x, y), nil
+	}
+	return b.nullable(n, t, k, x, y), nil
 }
 
 // decimalOperand makes an integer a DECIMAL of the result's type; a DECIMAL stays.
@@ -266,12 +268,28 @@ func requiredDecimal(t sqltype.Type) kernel {
 // decimalOp are the types of an operation on DECIMALs.
 type decimalOp struct{ x, y, result sqltype.Type }
 
+// total reports whether no result has too many digits. (Flink says NOT NULL of others too, and fails in the sink where they are NULL.)
+func (d decimalOp) total(operator string) bool {
+	whole := d.result.Precision - d.result.Scale
+	switch operator {
+	case "+", "-":
+		return whole > max(d.x.Precision-d.x.Scale, d.y.Precision-d.y.Scale)
+	case "*":
+		return whole > d.x.Precision-d.x.Scale+d.y.Precision-d.y.Scale
+	}
+	return false
+}
+
 // sum is x + y, or x - y. Flink adds 64-bit values of equal scale without looking at the precision, which suffices for them.
 func (d decimalOp) sum(subtract bool) kernel {
 	scale := max(d.x.Scale, d.y.Scale)
 	upX, upY := scale-d.x.Scale, scale-d.y.Scale
 	// Where the type has a digit more than the operands nothing can overflow.
-	safe := max(d.x.Precision-d.x.Scale, d.y.Precision-d.y.Scale)+scale+1 <= sqltype.MaxDecimalPrecision
+	digits := max(d.x.Precision-d.x.Scale, d.y.Precision-d.y.Scale) + scale + 1
+	safe := digits <= sqltype.MaxDecimalPrecision
+	if digits <= 18 {
+		return sum64(decimal.Power64(upX), decimal.Power64(upY), subtract)
+	}
 	return func(c *call) error {
 		a, b, dst := c.args[0].n128, c.args[1].n128, room[decimal128.Num](c.out, c.n)
 		ma, mb := c.args[0].mask(), c.args[1].mask()
@@ -288,6 +306,21 @@ func (d decimalOp) sum(subtract bool) kernel {
 			if dst[i] = v; !ok {
 				c.out.setNull(i, c.n)
 			}
+		}
+		return nil
+	}
+}
+
+// sum64 is sum where everything fits 64 bits.
+func sum64(unitX, unitY int64, subtract bool) kernel {
+	if subtract {
+		unitY = -unitY
+	}
+	return func(c *call) error {
+		a, b, dst := c.args[0].n128, c.args[1].n128, room[decimal128.Num](c.out, c.n)
+		ma, mb := c.args[0].mask(), c.args[1].mask()
+		for i := range dst {
+			dst[i] = decimal.FromInt64(int64(a[i&ma].LowBits())*unitX + int64(b[i&mb].LowBits())*unitY)
 		}
 		return nil
 	}

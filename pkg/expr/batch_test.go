@@ -80,7 +80,9 @@ func appendValue(t testing.TB, b array.Builder, typ sqltype.Type, v any) {
 		ok = isText
 		b.Append(text)
 	case *array.BinaryBuilder:
-		b.Append([]byte(text))
+		raw, err := base64.StdEncoding.DecodeString(text)
+		ok = err == nil
+		b.Append(raw)
 	case *array.Date32Builder:
 		days, valid := calendar.ParseDate(text)
 		ok = valid
@@ -141,8 +143,8 @@ func csvCell(a arrow.Array, typ sqltype.Type, i int) string {
 		}
 		ms, nanos := sqltype.TimestampParts(a.Value(i))
 		text := trimFraction(string(calendar.AppendTimestamp(nil, ms, nanos, 9)))
-		if strings.IndexByte(text, '-') > 4 {
-			text = "+" + text
+		if year, _, _ := calendar.Date(calendar.FloorDiv(ms, calendar.Day)); year >= 10_000 {
+			text = "+" + strconv.FormatInt(year, 10) + text[4:]
 		}
 		if typ.Kind == sqltype.TimestampLTZ {
 			text += "Z"

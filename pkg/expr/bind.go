@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pencere/pkg/expr/internal/decimal"
+	"pencere/pkg/expr/internal/javatext"
 	"pencere/pkg/expr/internal/syntax"
 	"pencere/pkg/nearest"
 	"pencere/pkg/sqltype"
@@ -175,7 +176,7 @@ func (b *binder) literal(n *syntax.Literal) (*op, error) {
 }
 
 func (b *binder) textConstant(n syntax.Node, s string) *op {
-	length := max(1, characters([]byte(s)))
+	length := max(1, len(javatext.Units([]byte(s)))) // Calcite counts UTF-16 units
 	return b.constant(n, sqltype.Type{Kind: sqltype.Char, Length: length}, textVector(s))
 }
 
@@ -190,11 +191,12 @@ func (b *binder) exact(n *syntax.Literal) (*op, error) {
 		if err != nil {
 			return nil, failAt(n, "the number %s is out of the range of BIGINT; write it in quotes in a CAST, as CAST('%s' AS DECIMAL(38, 0)), or with an exponent for DOUBLE", n.Text, n.Text)
 		}
-		if v <= math.MaxInt32 {
+		if math.MinInt32 <= v && v <= math.MaxInt32 {
 			return b.constant(n, sqltype.IntType, &vector{i32: []int32{int32(v)}}), nil
 		}
 		return b.constant(n, sqltype.BigIntType, &vector{i64: []int64{v}}), nil
 	}
+	whole = strings.TrimPrefix(whole, "-")
 	digits := strings.TrimLeft(whole, "0")
 	precision := max(len(digits)+len(fraction), 1)
 	if whole != "" && digits == "" {
@@ -216,6 +218,9 @@ func (b *binder) bindCall(n *syntax.Call) (*op, error) {
 	if !ok {
 		return nil, b.unknownFunction(n)
 	}
+	if literal, ok := negativeLiteral(n); ok {
+		return b.literal(literal)
+	}
 	if len(n.Args) < f.min || f.max >= 0 && len(n.Args) > f.max {
 		return nil, failAt(n, "%s takes %s, got %d", n.Name, f.arity(), len(n.Args))
 	}
@@ -236,6 +241,20 @@ func (b *binder) bindCall(n *syntax.Call) (*op, error) {
 		err = mismatch(n, f, args)
 	}
 	return o, err
+}
+
+// negativeLiteral returns - and the number after it as one literal, so that -2147483648 is an INT.
+func negativeLiteral(n *syntax.Call) (*syntax.Literal, bool) {
+	if n.Name != "-" || len(n.Args) != 1 {
+		return nil, false
+	}
+	literal, ok := n.Args[0].(*syntax.Literal)
+	if !ok || literal.Kind != syntax.Exact || strings.HasPrefix(literal.Text, "-") {
+		return nil, false
+	}
+	negative := *literal
+	negative.Text = "-" + literal.Text
+	return &negative, true
 }
 
 // mismatch is the error of arguments of the wrong types.

@@ -52,6 +52,9 @@ func (b *binder) castType(n *syntax.Cast) (sqltype.Type, error) {
 	if t.NotNull {
 		return fail("the type of a CAST has no NOT NULL: the result is NOT NULL if the argument is")
 	}
+	if t.Kind == sqltype.Time {
+		t.Precision = 0 // Flink's planner knows no other TIME
+	}
 	return t, nil
 }
 
@@ -94,8 +97,8 @@ func (b *binder) cast(n syntax.Node, x *op, t sqltype.Type, try bool) *op {
 	if try && outcome == mayFail {
 		k, outcome = tolerant(k), mayBeNull
 	}
-	if outcome == mayBeNull && try {
-		return b.nullable(n, to, k, x)
+	if outcome == mayBeNull {
+		return b.nullable(n, to, k, x) // Flink says NOT NULL for a NOT NULL argument, and fails where it is NULL after all
 	}
 	return b.strict(n, to, k, x)
 }

@@ -225,10 +225,18 @@ func intsToDecimal[A integer](to sqltype.Type, safe bool) kernel {
 			}
 			return nil
 		}
+		// Not safe means fewer than 19 digits before the point, so the bound and what is within it fit 64 bits.
+		bound, unit := decimal.Power64(to.Precision-to.Scale), decimal.Power64(min(to.Scale, 18))
 		for i := range dst {
-			v, ok := decimal.Rescale(decimal.FromInt64(int64(src[i&mask])), 0, to.Scale, to.Precision)
-			if dst[i] = v; !ok {
+			v := int64(src[i&mask])
+			switch {
+			case v <= -bound || v >= bound:
+				dst[i] = decimal128.Num{}
 				c.out.setNull(i, c.n)
+			case to.Scale <= 18:
+				dst[i] = decimal.Mul64(v, unit)
+			default:
+				dst[i] = decimal.ScaleUp(decimal.FromInt64(v), to.Scale)
 			}
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"pencere/pkg/expr/internal/calendar"
 	"pencere/pkg/expr/internal/decimal"
+	"pencere/pkg/expr/internal/javatext"
 	"pencere/pkg/javafmt"
 	"pencere/pkg/sqltype"
 
@@ -20,7 +21,10 @@ const maxText = 1 << 30
 // castToText writes values as texts, or texts as bytes and back. CHAR(n) is cut or padded with blanks to n characters, VARCHAR(n) cut; BINARY
 // alike in bytes.
 func castToText(from, to sqltype.Type, zone *time.Location) (kernel, outcome) {
-	if hasText(from) {
+	switch {
+	case from.Kind == sqltype.Bytes && to.IsText():
+		return fitKernel(decodeText, to, from), total
+	case hasText(from):
 		return fitKernel(copyText, to, from), total
 	}
 	if to.Kind == sqltype.Bytes {
@@ -37,6 +41,12 @@ func castToText(from, to sqltype.Type, zone *time.Location) (kernel, outcome) {
 type appender func(dst []byte, v *vector, i int) []byte
 
 func copyText(dst []byte, v *vector, i int) []byte { return append(dst, v.text.at(i)...) }
+
+// decodeText reads bytes as UTF-8, with U+FFFD for what is none.
+func decodeText(dst []byte, v *vector, i int) []byte {
+	dst, _ = javatext.Decode(dst, v.text.at(i), "UTF-8")
+	return dst
+}
 
 // fitKernel writes the texts of write and fits them to the length of a type.
 func fitKernel(write appender, to, from sqltype.Type) kernel {

@@ -72,7 +72,7 @@ func (b *binder) comparable(n syntax.Node, operator string, x, y *op) (_, _ *op,
 	return nil, nil, false
 }
 
-// comparableText brings x and the text y together: texts are read as x's type. Times that cannot be read are NULL; a BOOLEAN becomes text
+// comparableText brings x and the text y together: texts are read as x's type. Dates that cannot be read are NULL; a BOOLEAN becomes text
 // instead. For equality with numbers Flink has no such conversion.
 func (b *binder) comparableText(n syntax.Node, operator string, x, y *op) (_, _ *op, ok bool) {
 	switch {
@@ -82,8 +82,10 @@ func (b *binder) comparableText(n syntax.Node, operator string, x, y *op) (_, _ 
 		return nil, nil, false
 	case x.typ.IsNumeric():
 		return x, b.convert(n, y, x.typ), true
-	case x.typ.Kind == sqltype.Date || x.typ.Kind == sqltype.Time || x.typ.IsTimestamp():
+	case x.typ.Kind == sqltype.Date:
 		return x, b.tryConvert(n, y, x.typ), true
+	case isTime(x.typ):
+		return x, b.convert(n, y, x.typ), true
 	}
 	return nil, nil, false
 }

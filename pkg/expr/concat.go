@@ -60,7 +60,11 @@ func bindConcatWS(b *binder, n *syntax.Call, args []*op) (*op, error) {
 		}
 		return c.out, textKernel(concatWS)(c)
 	}
-	return b.operator(n, sqltype.StringType.WithNotNull(args[0].typ.NotNull), run, args...), nil
+	notNull := true
+	for _, a := range args {
+		notNull = notNull && a.typ.NotNull
+	}
+	return b.operator(n, sqltype.StringType.WithNotNull(notNull), run, args...), nil
 }
 
 func concatWS(dst []byte, c *call, i int) ([]byte, error) {

@@ -232,7 +232,8 @@ func bindIn(negate bool) func(*binder, *syntax.Call, []*op) (*op, error) {
 		tests := make([]*op, 0, len(args)-1)
 		notNull := true
 		for _, element := range args[1:] {
-			if x.typ.IsText() != element.typ.IsText() && (x.typ.IsNumeric() || element.typ.IsNumeric()) {
+			element = b.asElement(n, x, element)
+			if element == nil {
 				return nil, nil
 			}
 			equal, err := b.compare(n, "=", x, element)
@@ -248,6 +249,17 @@ func bindIn(negate bool) func(*binder, *syntax.Call, []*op) (*op, error) {
 		}
 		return o, nil
 	}
+}
+
+// asElement brings an element of IN to the type of x, as Calcite does: 2.5 in a list for INTs is 2. nil if there is no such cast.
+func (b *binder) asElement(n syntax.Node, x, element *op) *op {
+	if element.typ.Kind == x.typ.Kind || element.typ.Kind == sqltype.Null || x.typ.Kind == sqltype.Null || element.typ.IsText() && x.typ.IsText() {
+		return element
+	}
+	if from, to := element.typ, x.typ; from.Kind == sqltype.Bytes || to.Kind == sqltype.Bytes || from.IsNumeric() != to.IsNumeric() && !from.IsText() && !to.IsText() || isTime(from) && isTime(to) && from.IsTimestamp() != to.IsTimestamp() {
+		return nil
+	}
+	return b.cast(n, element, x.typ.Nullable(), false)
 }
 
 // anyTrue is OR of all arguments.

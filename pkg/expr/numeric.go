@@ -28,6 +28,8 @@ func numericFunctions() map[string]function {
 		"LOG":   {min: 1, max: 2, takes: "one or two numbers", bind: bindLog},
 		"POWER": {min: 2, max: 2, takes: "two numbers", bind: bindDouble2(javamath.Pow)},
 		"PI":    {bind: bindNumber(math.Pi)}, "E": {bind: bindNumber(math.E)},
+		"DEGREES":  one(bindDouble(func(x float64) float64 { return x * (180 / math.Pi) })),
+		"RADIANS":  one(bindDouble(func(x float64) float64 { return x * (math.Pi / 180) })),
 		"LEAST":    {min: 1, max: -1, takes: "values of one type", bind: bindExtreme(-1)},
 		"GREATEST": {min: 1, max: -1, takes: "values of one type", bind: bindExtreme(1)},
 	}

@@ -174,7 +174,7 @@ func textFunctions() map[string]function {
 			return append(dst, bytes.ReplaceAll(c.arg(0, i), c.arg(1, i), c.arg(2, i))...), nil
 		})}.function(),
 		"OVERLAY":  signature{3, []param{aText, aText, anInt, anInt}, "two texts and INTs", overlayType, textKernel(overlay)}.function(),
-		"POSITION": signature{2, []param{aText, aText}, "two texts", returns(sqltype.IntType), intKernel(func(c *call, i int) int { return position(c.arg(1, i), c.arg(0, i), 1) })}.function(),
+		"POSITION": signature{2, []param{aText, aText, anInt}, "two texts and an INT", returns(sqltype.IntType), intKernel(positionOf(1, 0))}.function(),
 		"LOCATE":   signature{2, []param{aText, aText, anInt}, "two texts and an INT", mayReturn(sqltype.IntType), intKernel(positionOf(1, 0))}.function(),
 		"INSTR":    signature{2, []param{aText, aText, anInt}, "two texts and an INT", mayReturn(sqltype.IntType), intKernel(positionOf(0, 1))}.function(),
 		"LPAD":     signature{3, []param{aText, anInt, aText}, "a text, an INT and a text", mayReturn(sqltype.StringType), textKernel(pad(true))}.function(),

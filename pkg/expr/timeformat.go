@@ -1,6 +1,9 @@
 package expr
 
 import (
+	"math"
+	"strings"
+
 	"pencere/pkg/expr/internal/calendar"
 	"pencere/pkg/expr/internal/syntax"
 	"pencere/pkg/sqltype"
@@ -44,7 +47,7 @@ func bindDateFormat(b *binder, n *syntax.Call, args []*op) (*op, error) {
 		return nil, err
 	}
 	if x.typ.IsText() {
-		x = b.tryConvert(n, x, sqltype.TimestampType(3))
+		x = b.nullable(n, sqltype.TimestampType(3), tolerant(readTexts(sqltype.TimestampType(3), readDateAndTime)), x)
 	}
 	read := b.fieldsOf(x.typ)
 	return b.nullable(n, sqltype.StringType, textKernel(func(dst []byte, c *call, i int) ([]byte, error) {
@@ -55,6 +58,12 @@ func bindDateFormat(b *binder, n *syntax.Call, args []*op) (*op, error) {
 		ms, nanos := read(c, 0, i)
 		return p.Append(dst, ms, nanos), nil
 	}), x, args[1]), nil
+}
+
+// readDateAndTime reads a timestamp whose time is not left out.
+func readDateAndTime(s string) (decimal128.Num, bool) {
+	ms, nanos, ok := calendar.ParseTimestamp(s)
+	return sqltype.TimestampValue(ms, nanos), ok && strings.Contains(s, " ")
 }
 
 // bindToDate compiles TO_DATE(text[, format]); NULL for what is no date.
@@ -69,9 +78,9 @@ func bindToDate(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.nullable(n, sqltype.DateType, parsed(read, func(c *call, i int, ms int64) {
-		c.out.i32[i] = int32(calendar.FloorDiv(ms, calendar.Day))
-	}, func(c *call) { room[int32](c.out, c.n) }), args...), nil
+	return b.nullable(n, sqltype.DateType, parsed(read, (*calendar.Pattern).ParseLeniently, func(ms int64) int32 {
+		return int32(calendar.FloorDiv(ms, calendar.Day))
+	}), args...), nil
 }
 
 // nullableOp is o with a type that allows NULL.
@@ -93,12 +102,13 @@ func bindToTimestamp(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.nullable(n, sqltype.TimestampType(3), parsed(read, func(c *call, i int, ms int64) {
-		c.out.n128[i] = sqltype.TimestampValue(ms, 0)
-	}, func(c *call) { room[decimal128.Num](c.out, c.n) }), args...), nil
+	return b.nullable(n, sqltype.TimestampType(3), parsed(read, (*calendar.Pattern).Parse, func(ms int64) decimal128.Num {
+		return sqltype.TimestampValue(ms, 0)
+	}), args...), nil
 }
 
-// bindUnixTimestamp compiles UNIX_TIMESTAMP(text[, format]): the seconds since 1970 of a wall clock in the session zone.
+// bindUnixTimestamp compiles UNIX_TIMESTAMP(text[, format]): the seconds since 1970 of a wall clock in the session zone; the least BIGINT for what
+// is none.
 func bindUnixTimestamp(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if !allText(args) {
 		return nil, nil
@@ -108,16 +118,21 @@ func bindUnixTimestamp(b *binder, n *syntax.Call, args []*op) (*op, error) {
 		return nil, err
 	}
 	zone := b.zone
-	return b.nullable(n, sqltype.BigIntType, parsed(read, func(c *call, i int, ms int64) {
-		c.out.i64[i] = calendar.FloorDiv(calendar.Instant(ms, zone), calendar.Second)
-	}, func(c *call) { room[int64](c.out, c.n) }), args...), nil
+	seconds := func(p *calendar.Pattern, s string) (int64, bool) {
+		ms, ok := p.ParseLeniently(s)
+		if !ok {
+			return math.MinInt64, true
+		}
+		return calendar.FloorDiv(calendar.Instant(ms, zone), calendar.Second), true
+	}
+	return b.strict(n, sqltype.BigIntType, parsed(read, seconds, same[int64]), args...), nil
 }
 
-// parsed makes a kernel that reads the text that is argument 0; store keeps the milliseconds of a row, after prepare made room.
-func parsed(read format, store func(c *call, i int, ms int64), prepare func(c *call)) kernel {
+// parsed makes a kernel that reads the text that is argument 0 with parse and makes a value of what it gives; NULL if it gives nothing.
+func parsed[R fixed](read format, parse func(*calendar.Pattern, string) (int64, bool), value func(int64) R) kernel {
 	return func(c *call) error {
-		prepare(c)
-		for i := range c.n {
+		dst := room[R](c.out, c.n)
+		for i := range dst {
 			if !c.wanted(i) {
 				continue
 			}
@@ -125,8 +140,8 @@ func parsed(read format, store func(c *call, i int, ms int64), prepare func(c *c
 			if err != nil {
 				return &failure{i, c.at, err}
 			}
-			ms, _, ok := p.Parse(string(c.arg(0, i)))
-			if store(c, i, ms); !ok {
+			v, ok := parse(p, string(c.arg(0, i)))
+			if dst[i] = value(v); !ok {
 				c.out.setNull(i, c.n)
 			}
 		}
@@ -173,6 +188,10 @@ func bindToTimestampLTZ(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if precision.value.i32[0] == 0 {
 		unit = calendar.Second
 	}
+	x := args[0]
+	if x.typ.IsApproximate() { // the fraction counts
+		x, unit = b.strict(n, sqltype.DoubleType, plainKernel[float64]("*"), b.convert(n, x, sqltype.DoubleType), b.constant(n, sqltype.DoubleType, &vector{f64: []float64{float64(unit)}})), 1
+	}
 	return b.nullable(n, sqltype.TimestampLTZType(3), func(c *call) error {
 		dst := room[decimal128.Num](c.out, c.n)
 		for i := range dst {
@@ -183,5 +202,5 @@ func bindToTimestampLTZ(b *binder, n *syntax.Call, args []*op) (*op, error) {
 			}
 		}
 		return nil
-	}, b.convert(n, args[0], sqltype.BigIntType)), nil
+	}, b.convert(n, x, sqltype.BigIntType)), nil
 }

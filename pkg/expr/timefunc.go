@@ -160,7 +160,10 @@ func (r rounding) bindTime(b *binder, n *syntax.Call, x *op) (*op, error) {
 		}), x), nil
 	}
 	return b.strict(n, x.typ, timestampKernel(func(c *call, i int) (int64, uint32) {
-		ms, _ := read(c, 0, i)
+		ms, nanos := read(c, 0, i)
+		if unit == syntax.Millisecond && nanos > 0 && n.Name != "FLOOR" {
+			ms++
+		}
 		ms = r.time(unit, ms)
 		if x.typ.Kind == sqltype.TimestampLTZ {
 			ms = calendar.Instant(ms, zone)

@@ -88,6 +88,12 @@ func decimalCommon(a, b sqltype.Type) sqltype.Type {
 // branchType is the common type of the branches of CASE and IF: Calcite's leastRestrictive. NULLs without a type do not count. ok is
 // false if there is no common type.
 func branchType(types []sqltype.Type) (common sqltype.Type, ok bool) {
+	for i, t := range types {
+		// Of TIMESTAMP and TIMESTAMP_LTZ with equal precision Calcite takes the first.
+		if i > 0 && t.IsTimestamp() && types[0].IsTimestamp() && t.Kind != types[0].Kind && t.Precision == types[0].Precision {
+			return types[0], true
+		}
+	}
 	return fold(types, numericCommon)
 }
 

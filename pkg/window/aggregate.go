@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/sqltype"
 )
 
@@ -97,6 +98,12 @@ type accumulator interface {
 	memory() int64
 	// reset forgets all groups and keeps the memory.
 	reset()
+	// copy returns an accumulator with the same values, which rows added later do not change.
+	copy() accumulator
+	// appendState appends the bytes of a group's values to dst.
+	appendState(dst []byte, group uint32) []byte
+	// readState takes a further group, whose values appendState wrote.
+	readState(d *checkpoint.Decoder)
 }
 
 // newAccumulator makes the accumulator of an aggregate whose ResultType is result. keyed says that the window has group columns: by Flink's plans an AVG

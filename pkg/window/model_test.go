@@ -255,40 +255,45 @@ func drawAggregates(t *rapid.T) (specs []window.AggregateSpec, domains [][]strin
 	return specs, domains
 }
 
-// The result of a job is that of the model, in the model's order, whatever the sizes of batches; with several subtasks, the
-// same rows.
-func TestModel(t *testing.T) {
+// drawJob makes a job, the splits that it reads, and the result that it must have.
+func drawJob(t *rapid.T) (p pipeline, splits [][]row, m model) {
 	var keys sqltype.Schema
 	keyDomains := [][]string{{null, "", "a", "b"}, {null, "0", "-0", "NaN"}, {"1", "2"}}
 	for i, typ := range []sqltype.Type{sqltype.StringType, sqltype.DoubleType, sqltype.IntType} {
 		keys = append(keys, sqltype.Column{Name: fmt.Sprint("k", i), Type: typ})
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		var domains [][]string
-		n := rapid.IntRange(0, len(keys)).Draw(t, "keys")
-		p := pipeline{
-			config:     window.Config{Keys: keys[:n], Window: drawWindow(t)},
-			timeType:   sqltype.TimestampType(3),
-			subtasks:   rapid.IntRange(1, 3).Draw(t, "subtasks"),
-			batchSizes: func() int { return rapid.IntRange(1, 9).Draw(t, "batch") },
-		}
-		p.delay = rapid.Int64Range(0, 2*p.config.Window.Size).Draw(t, "delay")
-		splitCount := rapid.IntRange(1, 2).Draw(t, "splits")
-		if splitCount == 1 { // else the order of rows, which sums depend on, hangs on the sizes of batches
-			p.config.Aggregates, domains = drawAggregates(t)
-		}
-		domains = append(slices.Clone(keyDomains[:n]), domains...)
+	var domains [][]string
+	n := rapid.IntRange(0, len(keys)).Draw(t, "keys")
+	p = pipeline{
+		config:     window.Config{Keys: keys[:n], Window: drawWindow(t)},
+		timeType:   sqltype.TimestampType(3),
+		subtasks:   rapid.IntRange(1, 3).Draw(t, "subtasks"),
+		batchSizes: func() int { return rapid.IntRange(1, 9).Draw(t, "batch") },
+	}
+	p.delay = rapid.Int64Range(0, 2*p.config.Window.Size).Draw(t, "delay")
+	splitCount := rapid.IntRange(1, 2).Draw(t, "splits")
+	if splitCount == 1 { // else the order of rows, which sums depend on, hangs on the sizes of batches
+		p.config.Aggregates, domains = drawAggregates(t)
+	}
+	domains = append(slices.Clone(keyDomains[:n]), domains...)
 
-		m := model{config: p.config}
-		var splits [][]row
-		for range splitCount {
-			split := drawSplit(t, p.config.Window.Size, domains)
-			m.read(split, p.delay)
-			splits = append(splits, split)
-		}
+	m = model{config: p.config}
+	for range splitCount {
+		split := drawSplit(t, p.config.Window.Size, domains)
+		m.read(split, p.delay)
+		splits = append(splits, split)
+	}
+	return p, splits, m
+}
+
+// The result of a job is that of the model, in the model's order, whatever the sizes of batches; with several subtasks, the
+// same rows.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, splits, m := drawJob(t)
 		results, late := p.run(t, splits)
 		got, want := textRows(results), m.result()
-		if p.subtasks > 1 || splitCount > 1 {
+		if p.subtasks > 1 || len(splits) > 1 {
 			slices.SortFunc(got, slices.Compare)
 			slices.SortFunc(want, slices.Compare)
 		}

@@ -1,6 +1,9 @@
 package window
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 const (
 	pageBits = 12
@@ -34,6 +37,18 @@ func (p *paged[T]) grow(n int) {
 	for p.count < n {
 		p.append(zero)
 	}
+}
+
+// share returns the list as it is now. Values that are appended to p later are not in it and touch no memory that it reads.
+func (p *paged[T]) share() paged[T] { return paged[T]{pages: slices.Clone(p.pages), count: p.count} }
+
+// copy returns the list as it is now, in memory of its own.
+func (p *paged[T]) copy() paged[T] {
+	c := p.share()
+	for i, page := range c.pages {
+		c.pages[i] = slices.Clone(page)
+	}
+	return c
 }
 
 // reset empties the list and keeps its memory.
@@ -87,6 +102,9 @@ func (a *keyArena) at(ref keyRef) []byte {
 	n, size := binary.Uvarint(chunk)
 	return chunk[size : size+int(n)]
 }
+
+// share returns the arena as it is now. Keys that are appended to a later are not in it and touch no memory that it reads.
+func (a *keyArena) share() keyArena { return keyArena{chunks: slices.Clone(a.chunks)} }
 
 // reset empties the arena and keeps its memory.
 func (a *keyArena) reset() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 	"reflect"
+	"sync/atomic"
 
 	"pencere/pkg/eventtime"
 )
@@ -20,7 +21,18 @@ type pane struct {
 	shift        int      // 32 less the number of its bits
 	groups       paged[group]
 	keys         keyArena
+	runs         []splitRun // of groups whose first rows came from one split
 	accumulators []accumulator
+
+	// readers counts the snapshots that read this pane's memory. Only they touch it from another goroutine.
+	readers atomic.Int32
+}
+
+// splitRun says that the first rows of the groups from number first up to the next run came from a split. It costs a row
+// nothing and, as rows come in batches of one split, next to no memory.
+type splitRun struct {
+	first uint32
+	split int32
 }
 
 // group is a key that has rows. The group's key group is rowkey.KeyGroup of its hash.
@@ -81,6 +93,24 @@ func (p *pane) add(hash uint64, key []byte, slot uint32) uint32 {
 	return number
 }
 
+// attribute notes that the groups from number first on were opened by rows of a split.
+func (p *pane) attribute(split int32, first int) {
+	if first < p.groups.count && (len(p.runs) == 0 || p.runs[len(p.runs)-1].split != split) {
+		p.runs = append(p.runs, splitRun{first: uint32(first), split: split})
+	}
+}
+
+// eachRun calls visit with each run of groups, from first to before end.
+func (p *pane) eachRun(visit func(split int32, first, end int)) {
+	for i, run := range p.runs {
+		end := p.groups.count
+		if i+1 < len(p.runs) {
+			end = int(p.runs[i+1].first)
+		}
+		visit(run.split, int(run.first), end)
+	}
+}
+
 func (p *pane) growSlots() {
 	old := p.slots
 	p.setSlots(make([]uint64, 2*len(old)))
@@ -100,7 +130,7 @@ func (p *pane) growSlots() {
 // memory returns about how many bytes the pane's groups take.
 func (p *pane) memory() int64 {
 	groupSize := int64(reflect.TypeFor[group]().Size())
-	n := int64(len(p.slots))*8 + int64(p.groups.count)*groupSize + p.keys.used
+	n := int64(len(p.slots))*8 + int64(p.groups.count)*groupSize + p.keys.used + int64(len(p.runs))*int64(reflect.TypeFor[splitRun]().Size())
 	for _, a := range p.accumulators {
 		n += a.memory()
 	}
@@ -118,6 +148,7 @@ func (p *pane) reset() {
 	clear(p.slots)
 	p.groups.reset()
 	p.keys.reset()
+	p.runs = p.runs[:0]
 	for _, a := range p.accumulators {
 		a.reset()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"pencere/pkg/eventtime"
+	"pencere/pkg/ledger"
 	"pencere/pkg/rowkey"
 	"pencere/pkg/sqltype"
 	"pencere/pkg/window"
@@ -52,78 +53,131 @@ const maxParallelism = 128
 // run reads the splits in turns, a batch of each, and returns the result batches.
 func (p pipeline) run(t fatal, splits [][]row) (results []arrow.RecordBatch, late int) {
 	t.Helper()
-	stores := make([]*window.Store, p.subtasks)
-	for i := range stores {
+	j := p.start(t, splits)
+	for j.left() {
+		j.step(t)
+	}
+	j.finish(t)
+	return j.results, int(j.counts.Total().Late)
+}
+
+// runningJob is a job that has read part of its splits.
+type runningJob struct {
+	pipeline
+	assigner   *window.Assigner
+	stores     []*window.Store
+	generators []*eventtime.Generator
+	combined   *eventtime.Combiner[int]
+	splits     [][]row // what is left of them
+	results    []arrow.RecordBatch
+	counts     ledger.Ledger // of the sources, and of stores before those that run
+}
+
+func (p pipeline) start(t fatal, splits [][]row) *runningJob {
+	t.Helper()
+	j := &runningJob{
+		pipeline: p, assigner: window.NewAssigner(p.config.Window), stores: make([]*window.Store, p.subtasks),
+		combined: eventtime.NewCombiner[int](), splits: slices.Clone(splits),
+	}
+	for i := range j.stores {
 		var err error
-		if stores[i], err = window.NewStore(p.config); err != nil {
+		if j.stores[i], err = window.NewStore(p.config); err != nil {
 			t.Fatal(err)
 		}
 	}
-	combined := eventtime.NewCombiner[int]()
-	generators := make([]*eventtime.Generator, len(splits))
 	for i := range splits {
-		combined.Add(i)
-		generators[i] = eventtime.NewGenerator(p.delay)
+		j.combined.Add(i)
+		j.generators = append(j.generators, eventtime.NewGenerator(p.delay))
 	}
-	fire := func(w eventtime.Watermark) {
-		for _, s := range stores {
-			err := s.Fire(w, func(batch arrow.RecordBatch) error {
-				results = append(results, batch)
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	return j
+}
 
-	assigner := window.NewAssigner(p.config.Window)
-	splits = slices.Clone(splits)
-	for left := true; left; {
-		left = false
-		for i, rows := range splits {
-			n := min(p.batchSizes(), len(rows))
-			late += p.read(t, assigner, generators[i], stores, rows[:n])
-			splits[i] = rows[n:]
-			left = left || len(splits[i]) > 0
-			combined.Update(i, generators[i].Watermark())
-			w, _ := combined.Watermark()
-			fire(w)
+func (j *runningJob) left() bool {
+	return slices.ContainsFunc(j.splits, func(rows []row) bool { return len(rows) > 0 })
+}
+
+// step reads a batch of each split.
+func (j *runningJob) step(t fatal) {
+	t.Helper()
+	for i, rows := range j.splits {
+		n := min(j.batchSizes(), len(rows))
+		j.read(t, i, rows[:n])
+		j.splits[i] = rows[n:]
+		j.combined.Update(i, j.generators[i].Watermark())
+		w, _ := j.combined.Watermark()
+		j.fire(t, w)
+	}
+}
+
+func (j *runningJob) fire(t fatal, w eventtime.Watermark) {
+	t.Helper()
+	for _, s := range j.stores {
+		err := s.Fire(w, func(batch arrow.RecordBatch) error {
+			j.results = append(j.results, batch)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	fire(eventtime.End)
-	for _, s := range stores {
+}
+
+func (j *runningJob) finish(t fatal) {
+	t.Helper()
+	j.fire(t, eventtime.End)
+	for _, s := range j.stores {
 		if open := s.OpenWindows(); len(open) > 0 {
 			t.Fatal("windows are open after the end:", open)
 		}
 	}
-	return results, late
+	j.balance(t)
 }
 
-// read takes a batch of one split: it assigns windows, drops late rows, and adds the others to the stores of their groups.
-func (p pipeline) read(t fatal, a *window.Assigner, split *eventtime.Generator, stores []*window.Store, rows []row) (late int) {
+// balance checks that the fates of all rows read so far are known.
+func (j *runningJob) balance(t fatal) {
 	t.Helper()
-	times := array.NewBuilder(memory.DefaultAllocator, p.timeType.Arrow())
+	all := slices.Clone(j.counts)
+	open := int64(0)
+	for _, s := range j.stores {
+		all.Merge(s.Ledger())
+		for _, w := range s.OpenWindows() {
+			open += int64(w.Groups)
+		}
+	}
+	if err := all.Balance(nil); err != nil {
+		t.Fatal(err)
+	}
+	if all.Total().Open != open {
+		t.Fatal("ledger has", all.Total().Open, "open groups, windows have", open)
+	}
+}
+
+// read takes a batch of a split: it assigns windows, drops late rows, and adds the others to the stores of their groups.
+func (j *runningJob) read(t fatal, split int, rows []row) {
+	t.Helper()
+	times := array.NewBuilder(memory.DefaultAllocator, j.timeType.Arrow())
 	for _, r := range rows {
 		if err := times.AppendValueFromString(r.time); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var assigned window.Assigned
-	a.Assign(&assigned, times.NewArray(), split)
+	j.assigner.Assign(&assigned, times.NewArray(), j.generators[split])
+	source := j.counts.Of(int32(split))
+	source.Read += int64(len(rows))
 
 	var kept [][]string
 	for i, r := range rows {
 		if assigned.Late[i] {
-			late++
+			source.Late++
 			continue
 		}
 		kept = append(kept, append(slices.Clone(r.cells), strconv.FormatInt(assigned.Starts[i], 10), "0"))
 	}
-	batch := hashed(textBatch(t, p.config.Input(), kept), p.config)
-	for subtask, s := range stores {
-		mine := p.ofSubtask(batch, subtask, kept)
-		added, err := s.Add(hashed(textBatch(t, p.config.Input(), mine), p.config))
+	batch := hashed(textBatch(t, j.config.Input(), kept), j.config)
+	for subtask, s := range j.stores {
+		mine := j.ofSubtask(batch, subtask, kept)
+		added, err := s.Add(int32(split), hashed(textBatch(t, j.config.Input(), mine), j.config))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,16 +185,15 @@ func (p pipeline) read(t fatal, a *window.Assigner, split *eventtime.Generator, 
 			t.Fatal("of", len(mine), "rows in time were added", added)
 		}
 	}
-	return late
 }
 
 // ofSubtask returns the rows whose key group belongs to a subtask.
-func (p pipeline) ofSubtask(batch arrow.RecordBatch, subtask int, rows [][]string) [][]string {
+func (j *runningJob) ofSubtask(batch arrow.RecordBatch, subtask int, rows [][]string) [][]string {
 	hashes := batch.Column(int(batch.NumCols()) - 1).(*array.Int64).Values()
 	var mine [][]string
 	for i, r := range rows {
 		keyGroup := rowkey.KeyGroup(uint64(hashes[i]), maxParallelism)
-		if rowkey.Subtask(keyGroup, p.subtasks, maxParallelism) == subtask {
+		if rowkey.Subtask(keyGroup, j.subtasks, maxParallelism) == subtask {
 			mine = append(mine, r)
 		}
 	}

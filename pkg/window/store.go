@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"pencere/pkg/eventtime"
+	"pencere/pkg/ledger"
 	"pencere/pkg/rowkey"
 	"pencere/pkg/sqltype"
 )
@@ -69,8 +70,10 @@ type Store struct {
 	keys      []int // the places of the keys in the input
 	watermark eventtime.Watermark
 
-	panes []*pane // by start
-	spare *pane   // a fired one, to be reused
+	panes    []*pane // by start
+	spare    *pane   // a fired one, to be reused
+	counts   ledger.Ledger
+	restored bool
 
 	// Scratch of Add and Fire.
 	encoded rowkey.Keys
@@ -114,9 +117,9 @@ type Added struct {
 	Late      int // rows whose window had fired by the watermark of this subtask, not taken: their split was idle and came back
 }
 
-// Add takes a batch of rows with the columns of Config.Input. The error says that the batch has others; nothing of it is taken then.
-// The batch is not retained.
-func (s *Store) Add(batch arrow.RecordBatch) (Added, error) {
+// Add takes a batch of rows of one split, by its number in the job, 0 or more, with the columns of Config.Input. The error says
+// that the batch has others; nothing of it is taken then. The batch is not retained.
+func (s *Store) Add(split int32, batch arrow.RecordBatch) (Added, error) {
 	if err := s.check(batch); err != nil {
 		return Added{}, err
 	}
@@ -135,15 +138,22 @@ func (s *Store) Add(batch arrow.RecordBatch) (Added, error) {
 		if p := s.open(starts[from]); p == nil {
 			added.Late += to - from
 		} else {
+			first := p.groups.count
 			fresh := s.group(p, hashes, from, to)
+			p.attribute(split, first)
 			s.accumulate(p, columns[len(s.keys):], from, to)
 			added.New += fresh
 			added.Collapsed += to - from - fresh
 		}
 		from = to
 	}
+	s.counts.Of(split).Add(ledger.Entry{Open: int64(added.New), Collapsed: int64(added.Collapsed), Late: int64(added.Late)})
 	return added, nil
 }
+
+// Ledger returns what became of the rows of each split since the store was made: Emitted, Collapsed, Late (as Added has it), and
+// Open, which has the groups that Restore took over too. A group counts for the split of its first row.
+func (s *Store) Ledger() ledger.Ledger { return slices.Clone(s.counts) }
 
 func (s *Store) check(batch arrow.RecordBatch) error {
 	if int(batch.NumCols()) != s.input.NumFields() {
@@ -249,6 +259,9 @@ func (s *Store) Fire(w eventtime.Watermark, emit func(arrow.RecordBatch) error) 
 		if err := s.emit(p, emit); err != nil {
 			return err
 		}
+		p.eachRun(func(split int32, first, end int) {
+			s.counts.Of(split).Add(ledger.Entry{Emitted: int64(end - first), Open: int64(first - end)})
+		})
 		s.recycle(p)
 	}
 	clear(s.panes[len(open):])
@@ -311,8 +324,9 @@ func (s *Store) bound(ms int64, count int) arrow.Array {
 	return b.NewArray()
 }
 
+// recycle keeps a fired pane's memory, unless a snapshot still reads it: then it goes with the snapshot.
 func (s *Store) recycle(p *pane) {
-	if s.spare == nil && !p.sparse() {
+	if s.spare == nil && !p.sparse() && p.readers.Load() == 0 {
 		p.reset()
 		s.spare = p
 	}

@@ -97,7 +97,7 @@ func mustStore(tb testing.TB, config window.Config) *window.Store {
 }
 
 func mustAdd(tb testing.TB, s *window.Store, batch arrow.RecordBatch) window.Added {
-	added, err := s.Add(batch)
+	added, err := s.Add(0, batch)
 	if err != nil {
 		tb.Fatal(err)
 	}

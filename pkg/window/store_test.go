@@ -134,7 +134,7 @@ func TestAddRefusesOtherColumns(t *testing.T) {
 		{schema[:2], "keyed batch has 2 columns, want 3"},
 		{schema, `column "$window" of a keyed batch is int32, want int64`},
 	} {
-		if _, err := s.Add(textBatch(t, c.schema, nil)); err == nil || err.Error() != c.want {
+		if _, err := s.Add(0, textBatch(t, c.schema, nil)); err == nil || err.Error() != c.want {
 			t.Errorf("error is %v, want %s", err, c.want)
 		}
 	}

@@ -37,7 +37,7 @@ func Command() *cobra.Command {
 			return d.Run(c.Context())
 		},
 	}
-	command.PersistentFlags().StringVar(&cfg.MetricsAddr, "metrics-addr", ":9249", "host:port of /metrics and /health; empty for none")
+	command.PersistentFlags().StringVar(&cfg.MetricsAddr, "metrics-addr", ":9249", "host:port of /metrics, /health and /debug/pprof; empty for none")
 	flags := command.Flags()
 	flags.StringSliceVar(&cfg.JobManagers, "jobmanagers", []string{"localhost:6123"}, "host:port of each jobmanager, in any order")
 	flags.IntVar(&cfg.Slots, "slots", 1, "subtasks of each vertex that run at once")

@@ -35,7 +35,7 @@ type Config struct {
 	DataAddr    string // where the exchange listens, host:port; port 0 takes a free one
 	// AdvertiseAddr is what peers dial; "" is DataAddr with this host's name where it has none.
 	AdvertiseAddr string
-	MetricsAddr   string // where /metrics and /health listen; "" is nowhere
+	MetricsAddr   string // where /metrics, /health and /debug/pprof listen; "" is nowhere
 	// MemoryLimit bounds the memory of the process, in bytes; 0 takes three quarters of the machine's.
 	MemoryLimit int64
 	Version     string
@@ -144,6 +144,7 @@ func (d *Daemon) ID() string { return d.id }
 // Run serves until ctx ends. It then stops the subtasks before the exchange, which they send over.
 func (d *Daemon) Run(ctx context.Context) error {
 	debug.SetMemoryLimit(d.limit)
+	boundGarbage(ctx)
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true))
 	exchangev1.RegisterExchangeServiceServer(server, d.hub)
 	serving, fail := context.WithCancelCause(ctx)
@@ -163,7 +164,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		defer func() { _ = web.Close() }() // nobody waits for its answers
 	}
 	d.cfg.Log.Info("taskmanager started", "task_manager_id", d.id, "slots", d.cfg.Slots, "data_addr", d.data.Addr().String(),
-		"memory_limit_mib", d.limit>>20)
+		"metrics_addr", d.metricsAddr(), "memory_limit_mib", d.limit>>20)
 	err := d.agent.Run(serving, d.table)
 	d.table.Wait()
 	d.peers.close()
@@ -172,6 +173,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// metricsAddr returns the address of /metrics, "" for none.
+func (d *Daemon) metricsAddr() string {
+	if d.metrics == nil {
+		return ""
+	}
+	return d.metrics.Addr().String()
 }
 
 func (d *Daemon) close() error {

@@ -223,12 +223,12 @@ func (j *Job) subtasksLost(now time.Time, e SubtasksLost) []Action {
 // fail starts the end of the attempt, or notes a better reason for one that is ending, and goes on.
 func (j *Job) fail(now time.Time, f Failure) []Action {
 	switch {
-	case j.status.Terminal() || j.status == Cancelling || j.status == Failing:
+	case j.status.Terminal() || j.status == Cancelling:
 		return j.settle()
-	case j.status == Restarting:
+	case j.status == Restarting || j.status == Failing:
 		if j.failure != nil && j.failure.LostPeer && !f.LostPeer {
 			j.failure = &f
-			return append(j.set(Restarting, &f), j.settle()...)
+			return append(j.set(j.status, &f), j.settle()...)
 		}
 		return j.settle()
 	}

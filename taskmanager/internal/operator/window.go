@@ -70,7 +70,7 @@ func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (do
 func (w *Window) add(batch arrow.RecordBatch) error {
 	defer batch.Release()
 	w.counters.RecordsIn.Add(batch.NumRows())
-	added, err := w.store.Add(batch)
+	added, err := w.store.Add(0, batch)
 	if err != nil {
 		return err
 	}

@@ -81,13 +81,10 @@ func AddMonths(days, months int64) int64 {
 	return Days(year, month, min(day, DaysIn(year, month)))
 }
 
-// AppendDate appends days since 1970 as yyyy-MM-dd.
+// AppendDate appends days since 1970 as yyyy-MM-dd: four digits of the year whatever it is, as Flink's CAST to STRING.
 func AppendDate(dst []byte, days int64) []byte {
 	year, month, day := Date(days)
-	if year < 0 {
-		dst, year = append(dst, '-'), -year
-	}
-	dst = appendPadded(dst, year, 4)
+	dst = appendPadded(dst, FloorMod(year, 10_000), 4)
 	dst = appendPadded(append(dst, '-'), int64(month), 2)
 	return appendPadded(append(dst, '-'), int64(day), 2)
 }

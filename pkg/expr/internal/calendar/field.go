@@ -169,16 +169,25 @@ func floorDate(unit syntax.Unit, days int64) int64 {
 	return Days(year, 1, 1)
 }
 
-// MonthsBetween returns the whole months from start to end, both in ms, negative if end is earlier (Calcite's subtractMonths).
+// MonthsBetween returns the whole months from start to end, both in ms, negative if end is earlier. It is Calcite's subtractMonths, which is not the
+// same in both directions.
 func MonthsBetween(start, end int64) int64 {
-	if end < start {
-		return -MonthsBetween(end, start)
-	}
 	from, to := FloorDiv(start, Day), FloorDiv(end, Day)
+	months := monthsBetweenDays(from, to)
+	if AddMonths(from, months) == to && FloorMod(end, Day) < FloorMod(start, Day) {
+		months--
+	}
+	return months
+}
+
+func monthsBetweenDays(from, to int64) int64 {
+	if to < from {
+		return -monthsBetweenDays(to, from)
+	}
 	y0, m0, _ := Date(from)
 	y1, m1, _ := Date(to)
 	months := (y1-y0)*12 + int64(m1-m0)
-	if reached := AddMonths(from, months); reached > to || reached == to && FloorMod(start, Day) > FloorMod(end, Day) {
+	if AddMonths(from, months) > to {
 		months--
 	}
 	return months

@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// ParseDate reads [blanks]year[-month[-day]][ anything], as Flink's CAST to DATE: fields of any number of digits, years 0 to 9999. It returns days
+// ParseDate reads year[-month[-day]][ anything], with blanks around the fields, as Flink's CAST to DATE: fields of any number of digits, years 0 to 9999. It returns days
 // since 1970.
 func ParseDate(s string) (days int64, ok bool) {
-	s = strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
-	s, _, _ = strings.Cut(s, " ")
+	if blank := strings.IndexByte(s, ' '); blank > 0 {
+		s = s[:blank]
+	}
 	fields := strings.SplitN(s, "-", 3)
 	values := [3]int{0, 1, 1}
 	for i, f := range fields {
+		f = strings.TrimFunc(f, func(r rune) bool { return r <= ' ' })
 		v, err := strconv.Atoi(f)
 		if err != nil || f[0] == '+' || f[0] == '-' {
 			return 0, false

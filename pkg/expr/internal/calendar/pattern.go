@@ -232,30 +232,50 @@ func appendNamed(dst []byte, name, short string, number int64, count int) []byte
 	return append(dst, name[0])
 }
 
-// Parse reads a wall clock. Fields that the format lacks are those of 1970-01-01 00:00:00. A day beyond the month's last is that last day.
-func (p *Pattern) Parse(s string) (ms int64, nanos uint32, ok bool) {
-	values := map[byte]int64{'y': 1970, 'M': 1, 'd': 1}
+// Parse reads a wall clock as DateTimeFormatter does. Fields that the format lacks are those of 1970-01-01 00:00:00. A day beyond the month's last
+// is that last day.
+func (p *Pattern) Parse(s string) (ms int64, ok bool) {
+	values, rest, ok := p.parse(s, false)
+	if !ok || rest != "" {
+		return 0, false
+	}
+	return clockOf(values)
+}
+
+// ParseLeniently reads a wall clock as SimpleDateFormat does: numbers have as many digits as there are, fields beyond their range carry on into the
+// next, and what follows does not matter.
+func (p *Pattern) ParseLeniently(s string) (ms int64, ok bool) {
+	values, _, ok := p.parse(s, true)
+	if !ok {
+		return 0, false
+	}
+	months := values['y']*12 + values['M'] - 1
+	days := Days(FloorDiv(months, 12), int(FloorMod(months, 12))+1, 1) + values['d'] - 1
+	return days*Day + hourOf(values)*Hour + values['m']*Minute + values['s']*Second + values['S']/1_000_000, true
+}
+
+func (p *Pattern) parse(s string, lenient bool) (values map[byte]int64, rest string, ok bool) {
+	values = map[byte]int64{'y': 1970, 'M': 1, 'd': 1}
 	for i, f := range p.fields {
 		if f.letter == 0 {
-			rest, found := strings.CutPrefix(s, f.text)
-			if !found {
-				return 0, 0, false
+			if rest, ok = strings.CutPrefix(s, f.text); !ok {
+				return nil, "", false
 			}
 			s = rest
 			continue
 		}
 		adjacent := i+1 < len(p.fields) && p.fields[i+1].letter != 0
+		if lenient && !adjacent && f.count == 2 && f.letter != 'y' {
+			f.count = 1
+		}
 		v, n, ok := parsePatternField(s, f, adjacent)
 		if !ok {
-			return 0, 0, false
+			return nil, "", false
 		}
 		values[canonical(f.letter)] = v
 		s = s[n:]
 	}
-	if s != "" {
-		return 0, 0, false
-	}
-	return clockOf(values)
+	return values, s, true
 }
 
 // canonical gives letters of one field one name.
@@ -324,23 +344,27 @@ func digitsOf(s string, least, most int) (v int64, n int, ok bool) {
 	return v, n, n >= least
 }
 
-// clockOf puts the fields of Parse together.
-func clockOf(values map[byte]int64) (ms int64, nanos uint32, ok bool) {
-	year, month, day := values['y'], values['M'], values['d']
-	hour := values['H']
+// hourOf returns the hour of the day, whichever letter gave it.
+func hourOf(values map[byte]int64) int64 {
 	if h, twelve := values['h']; twelve {
-		hour = h%12 + 12*values['a']
-	} else if k, from1 := values['k']; from1 {
-		hour = k % 24
-	} else if k, from0 := values['K']; from0 {
-		hour = k + 12*values['a']
+		return h%12 + 12*values['a']
 	}
-	minute, second := values['m'], values['s']
+	if k, from1 := values['k']; from1 {
+		return k % 24
+	}
+	if k, from0 := values['K']; from0 {
+		return k + 12*values['a']
+	}
+	return values['H']
+}
+
+// clockOf puts the fields of Parse together.
+func clockOf(values map[byte]int64) (ms int64, ok bool) {
+	year, month, day := values['y'], values['M'], values['d']
+	hour, minute, second := hourOf(values), values['m'], values['s']
 	if year < 1 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 59 {
-		return 0, 0, false
+		return 0, false
 	}
-	fraction := values['S']
 	days := Days(year, int(month), min(int(day), DaysIn(year, int(month))))
-	ms = days*Day + hour*Hour + minute*Minute + second*Second + fraction/1_000_000
-	return ms, uint32(fraction % 1_000_000), true
+	return days*Day + hour*Hour + minute*Minute + second*Second + values['S']/1_000_000, true
 }

@@ -74,6 +74,9 @@ func Small(v Num) (int64, bool) {
 // FromInt64 returns v as an unscaled value.
 func FromInt64(v int64) Num { return decimal128.New(v>>63, uint64(v)) }
 
+// Power64 returns 10^n, n up to 18.
+func Power64(n int) int64 { return int64(powers64[n]) }
+
 // Fits reports whether v has at most precision digits.
 func Fits(v Num, precision int) bool {
 	m, _ := magnitude(v)

@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The errors of Parse and ParseCast.
@@ -16,7 +18,7 @@ var (
 // Parse reads a number as Java's BigDecimal does ([+-]digits[.digits][e[+-]digits]) and rounds it half up to the scale.
 // Errors are ErrSyntax and ErrOverflow.
 func Parse(text string, precision, scale int) (Num, error) {
-	negative, body := sign(text)
+	negative, body := sign(asciiDigits(text))
 	mantissa, exponent := body, 0
 	if e := strings.IndexAny(body, "eE"); e >= 0 {
 		n, err := strconv.ParseInt(body[e+1:], 10, 32)
@@ -35,6 +37,26 @@ func Parse(text string, precision, scale int) (Num, error) {
 		return Num{}, nil
 	}
 	return round(digits, scale+exponent-len(fraction), negative, precision)
+}
+
+// asciiDigits replaces the decimal digits of other scripts, which Java takes too.
+func asciiDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf {
+			return r
+		}
+		for _, block := range unicode.Nd.R16 {
+			if rune(block.Lo) <= r && r <= rune(block.Hi) {
+				return '0' + (r-rune(block.Lo))%10
+			}
+		}
+		for _, block := range unicode.Nd.R32 {
+			if rune(block.Lo) <= r && r <= rune(block.Hi) {
+				return '0' + (r-rune(block.Lo))%10
+			}
+		}
+		return r
+	}, text)
 }
 
 // round returns digits * 10^shift, rounded half up to an integer.
@@ -118,7 +140,10 @@ func significand(text string) (digits, rest string) {
 	return text[:n], text[n:]
 }
 
-// castExponent reads an exponent of at most two digits' worth; what follows it is the rest.
+// maxCastExponent is the largest exponent of Flink's own reader: 18 digits times 10^18.
+const maxCastExponent = 36
+
+// castExponent reads an exponent; what follows it is the rest.
 func castExponent(text string) (exponent int, rest string, err error) {
 	negative, body := sign(text)
 	if body == "" {
@@ -128,6 +153,9 @@ func castExponent(text string) (exponent int, rest string, err error) {
 	for n < len(body) && '0' <= body[n] && body[n] <= '9' {
 		exponent = min(exponent*10+int(body[n]-'0'), 1000)
 		n++
+	}
+	if exponent > maxCastExponent {
+		return 0, "", ErrOverflow
 	}
 	if negative {
 		exponent = -exponent

@@ -56,7 +56,11 @@ func Decode(dst, s []byte, charset string) (_ []byte, ok bool) {
 	order := binary.ByteOrder(binary.BigEndian)
 	switch strings.ToUpper(charset) {
 	case "UTF-8", "UTF8":
-		return append(dst, strings.ToValidUTF8(string(s), "\uFFFD")...), true
+		for len(s) > 0 {
+			r, size := utf8.DecodeRune(s)
+			dst, s = utf8.AppendRune(dst, r), s[size:]
+		}
+		return dst, true
 	case "UTF-16", "UTF16":
 		if len(s) >= 2 && s[0] == 0xff && s[1] == 0xfe {
 			order = binary.LittleEndian

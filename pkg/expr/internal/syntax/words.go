@@ -207,7 +207,7 @@ func (p *parser) trim(t token) (Node, error) {
 	return &Call{at(t.offset), "TRIM", []Node{side, characters, from}}, p.expect(")")
 }
 
-// position reads POSITION(part IN whole).
+// position reads POSITION(part IN whole [FROM start]).
 func (p *parser) position(t token) (Node, error) {
 	part, err := p.expression(bindRange)
 	if err != nil {
@@ -220,7 +220,15 @@ func (p *parser) position(t token) (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Call{at(t.offset), "POSITION", []Node{part, whole}}, p.expect(")")
+	args := []Node{part, whole}
+	if p.accept("FROM") {
+		start, err := p.expression(0)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, start)
+	}
+	return &Call{at(t.offset), "POSITION", args}, p.expect(")")
 }
 
 // overlay reads OVERLAY(x PLACING y FROM start [FOR length]).
@@ -311,16 +319,13 @@ func (p *parser) interval(t token) (Node, error) {
 	if err := p.intervalPrecision(&n.Precision, &n.Fraction, n.From == Second); err != nil {
 		return nil, err
 	}
-	if !p.accept("TO") {
+	// In FLOOR(x - INTERVAL '1' HOUR TO DAY) the TO is FLOOR's, because no interval goes from HOUR to DAY.
+	to := units[strings.ToUpper(p.peekAt(1).value)]
+	if !p.peek().is("TO") || to <= n.From || to > Second || (n.From <= Month) != (to <= Month) || to == Week || to == Quarter {
 		return n, nil
 	}
-	to, err := p.unit()
-	if err != nil {
-		return nil, err
-	}
-	if n.To = units[to.Word]; n.To <= n.From || n.To > Second || (n.From <= Month) != (n.To <= Month) || n.To == Week || n.To == Quarter {
-		return nil, &Error{to.Offset(), fmt.Sprintf("an interval cannot go from %s to %s", unit.Word, to.Word)}
-	}
+	p.next += 2
+	n.To = to
 	var ignored int
 	return n, p.intervalPrecision(&n.Fraction, &ignored, false)
 }

@@ -1,0 +1,194 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"pencere/pkg/ledger"
+)
+
+// The sections of a State. Each is there at most once; the first always, the others when they are not empty.
+const (
+	tagSubtask = iota + 1
+	tagSplits
+	tagKeyed
+	tagSink
+	tagLedger
+)
+
+var stateSections = [...]string{
+	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSink: "sink", tagLedger: "ledger",
+}
+
+// Encode returns the bytes of a state, for an ack and for what keeps it.
+func (s State) Encode() []byte {
+	dst := appendPreamble(nil, formatState)
+	subtask := AppendText(nil, s.Subtask.VertexID)
+	dst = appendSection(dst, tagSubtask, binary.AppendUvarint(subtask, uint64(s.Subtask.Index)))
+	if len(s.Splits) > 0 {
+		dst = appendSection(dst, tagSplits, appendSplits(nil, s.Splits))
+	}
+	if len(s.Keyed) > 0 {
+		dst = appendSection(dst, tagKeyed, appendKeyed(nil, s.Keyed))
+	}
+	if len(s.Sink.Pending) > 0 || s.Sink.Next > 0 {
+		dst = appendSection(dst, tagSink, appendSink(nil, s.Sink))
+	}
+	if len(s.Ledger) > 0 {
+		dst = appendSection(dst, tagLedger, appendLedger(nil, s.Ledger))
+	}
+	return appendSection(dst, tagEnd, nil)
+}
+
+// DecodeState is the inverse of State.Encode, of any version. The state shares data's memory.
+func DecodeState(data []byte) (State, error) {
+	var s State
+	seen := [len(stateSections)]bool{}
+	err := eachSection(formatState, data, func(tag byte, payload []byte) error {
+		if tag == tagEnd || int(tag) >= len(stateSections) {
+			return &CorruptError{What: formatState.String(), Reason: fmt.Sprintf("section %d is unknown", tag)}
+		}
+		d := NewDecoder("subtask state: "+stateSections[tag], payload)
+		if seen[tag] {
+			d.Fail("the section is there twice")
+		}
+		seen[tag] = true
+		switch tag {
+		case tagSubtask:
+			s.Subtask = Subtask{VertexID: d.Text(), Index: d.Int(math.MaxInt32)}
+		case tagSplits:
+			s.Splits = readSplits(d)
+		case tagKeyed:
+			s.Keyed = readKeyed(d)
+		case tagSink:
+			s.Sink = readSink(d)
+		case tagLedger:
+			s.Ledger = readLedger(d)
+		}
+		return d.Finish()
+	})
+	if err == nil && !seen[tagSubtask] {
+		err = &CorruptError{What: formatState.String(), Reason: "it names no subtask"}
+	}
+	if err != nil {
+		return State{}, err
+	}
+	return s, nil
+}
+
+func appendSplits(dst []byte, splits []Split) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(splits)))
+	for _, s := range splits {
+		dst = binary.AppendUvarint(dst, uint64(s.Number))
+		dst = AppendText(dst, s.Topic)
+		dst = binary.AppendVarint(dst, int64(s.Partition))
+		dst = binary.AppendVarint(dst, s.Next)
+		dst = binary.AppendVarint(dst, s.Stop)
+		dst = binary.AppendVarint(dst, s.Newest)
+		dst = AppendBool(dst, s.Done)
+	}
+	return dst
+}
+
+func readSplits(d *Decoder) []Split {
+	splits := make([]Split, d.Count(7))
+	for i := range splits {
+		splits[i] = Split{
+			Number: int32(d.Int(math.MaxInt32)), Topic: d.Text(), Partition: d.Int32(),
+			Next: d.Varint(), Stop: d.Varint(), Newest: d.Varint(), Done: d.Bool(),
+		}
+	}
+	return splits
+}
+
+// The forms of a handle.
+const (
+	handleInline = iota
+	handleBlob
+)
+
+func appendKeyed(dst []byte, keyed []Keyed) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(keyed)))
+	for _, k := range keyed {
+		dst = binary.AppendUvarint(dst, uint64(k.KeyGroups.First))
+		dst = binary.AppendUvarint(dst, uint64(k.KeyGroups.Last))
+		if !k.Handle.IsBlob() {
+			dst = AppendText(append(dst, handleInline), k.Handle.Inline)
+			continue
+		}
+		dst = AppendText(append(dst, handleBlob), k.Handle.Blob.Key)
+		dst = binary.AppendVarint(dst, k.Handle.Blob.Size)
+		dst = binary.LittleEndian.AppendUint32(dst, k.Handle.Blob.CRC32C)
+	}
+	return dst
+}
+
+func readKeyed(d *Decoder) []Keyed {
+	keyed := make([]Keyed, d.Count(4))
+	for i := range keyed {
+		keyed[i] = Keyed{KeyGroups: KeyGroups{First: d.Int(math.MaxInt32), Last: d.Int(math.MaxInt32)}, Handle: readHandle(d)}
+	}
+	return keyed
+}
+
+func readHandle(d *Decoder) Handle {
+	switch form := d.Int(handleBlob); form {
+	case handleInline:
+		return Handle{Inline: d.Bytes()}
+	default:
+		blob := Blob{Key: d.Text(), Size: d.Varint(), CRC32C: d.Uint32()}
+		if d.Err() == nil && (blob.Key == "" || blob.Size < 0) {
+			d.Fail("blob %q of %d bytes", blob.Key, blob.Size)
+		}
+		return Handle{Blob: blob}
+	}
+}
+
+func appendSink(dst []byte, s Sink) []byte {
+	dst = binary.AppendVarint(dst, s.Next)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Pending)))
+	for _, p := range s.Pending {
+		dst = AppendText(AppendText(dst, p.Hidden), p.Name)
+		dst = binary.AppendVarint(binary.AppendVarint(dst, p.Rows), p.Bytes)
+	}
+	return dst
+}
+
+func readSink(d *Decoder) Sink {
+	s := Sink{Next: d.Varint()}
+	if n := d.Count(4); n > 0 {
+		s.Pending = make([]PartFile, n)
+	}
+	for i := range s.Pending {
+		s.Pending[i] = PartFile{Hidden: d.Text(), Name: d.Text(), Rows: d.Varint(), Bytes: d.Varint()}
+	}
+	return s
+}
+
+func appendLedger(dst []byte, l ledger.Ledger) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(l)))
+	for _, e := range l {
+		dst = binary.AppendUvarint(dst, uint64(e.Split))
+		for _, n := range e.Counts() {
+			dst = binary.AppendVarint(dst, n)
+		}
+	}
+	return dst
+}
+
+func readLedger(d *Decoder) ledger.Ledger {
+	l := make(ledger.Ledger, d.Count(9))
+	for i := range l {
+		split := int32(d.Int(math.MaxInt32))
+		var counts [8]int64
+		for j := range counts {
+			counts[j] = d.Varint()
+		}
+		l[i] = ledger.EntryOf(split, counts)
+		if i > 0 && d.Err() == nil && l[i-1].Split >= split {
+			d.Fail("split %d follows split %d", split, l[i-1].Split)
+		}
+	}
+	return l
+}

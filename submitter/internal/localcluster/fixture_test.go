@@ -1,0 +1,210 @@
+package localcluster_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/localcluster"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// patience bounds a test: how long it waits for what must come.
+const patience = time.Minute
+
+// fixture is a cluster and an embedded broker, whose network can be cut, for one test.
+type fixture struct {
+	t       *testing.T
+	ctx     context.Context
+	broker  *localcluster.Broker
+	network *network
+	admin   *kadm.Client
+	cluster *localcluster.Cluster
+	jobs    *client.Client
+	topics  int
+}
+
+// newFixture starts taskmanagers of 2 slots.
+func newFixture(t *testing.T, taskManagers int) *fixture {
+	t.Helper()
+	f := &fixture{t: t, network: &network{}}
+	var cancel context.CancelFunc
+	f.ctx, cancel = context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	t.Cleanup(cancel)
+	var err error
+	f.broker, err = localcluster.StartBroker(localcluster.BrokerConfig{Listen: f.network.listen})
+	f.check(err)
+	t.Cleanup(f.broker.Close)
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(f.broker.Addresses()...))
+	f.check(err)
+	t.Cleanup(kafka.Close)
+	f.admin = kadm.NewClient(kafka)
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	f.cluster, err = localcluster.Start(f.ctx, localcluster.Config{TaskManagers: taskManagers, SlotsEach: 2, Log: log})
+	f.check(err)
+	t.Cleanup(func() {
+		if err := f.cluster.Close(); err != nil {
+			t.Errorf("close the cluster: %v", err)
+		}
+	})
+	f.jobs = f.cluster.Client()
+	return f
+}
+
+func (f *fixture) check(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// topic makes a topic that holds the given records by partition, and returns its name.
+func (f *fixture) topic(records partitions) string {
+	f.t.Helper()
+	f.topics++
+	topic := fmt.Sprintf("topic-%d", f.topics)
+	_, err := f.admin.CreateTopic(f.ctx, int32(len(records)), 1, nil, topic)
+	f.check(err)
+	f.produce(topic, records)
+	return topic
+}
+
+// produce appends records by partition.
+func (f *fixture) produce(topic string, records partitions) {
+	f.t.Helper()
+	// A client of its own sees partitions that were made a moment ago.
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(f.broker.Addresses()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	f.check(err)
+	defer kafka.Close()
+	failed := kgo.AbortingFirstErrPromise(kafka)
+	for p, values := range records {
+		for _, value := range values {
+			r := &kgo.Record{Topic: topic, Partition: int32(p), Value: []byte(value)}
+			if value == tombstone {
+				r.Value = nil
+			}
+			kafka.Produce(f.ctx, r, failed.Promise())
+		}
+	}
+	f.check(kafka.Flush(f.ctx))
+	f.check(failed.Err())
+}
+
+// job is one that was submitted.
+type job struct {
+	*fixture
+	id, dir string
+}
+
+// submit starts a job that writes to a directory of its own.
+func (f *fixture) submit(s spec) job {
+	f.t.Helper()
+	dir := f.t.TempDir()
+	submitted, err := f.jobs.Submit(f.ctx, client.Spec{Name: "job.yaml", Text: []byte(s.yaml(f.broker.Addresses(), dir))})
+	f.check(err)
+	return job{fixture: f, id: submitted.ID, dir: dir}
+}
+
+// poll calls done until it is true.
+func (f *fixture) poll(what string, done func() bool) {
+	f.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-f.ctx.Done():
+			f.t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}
+
+// end waits until the job has ended and fails unless it did so with the status. It returns the job.
+func (j job) end(status string) client.Job {
+	j.t.Helper()
+	var now client.Job
+	j.poll("end of the job, as "+status, func() bool {
+		var err error
+		now, err = j.jobs.Job(j.ctx, j.id)
+		j.check(err)
+		return client.Terminal(now.State)
+	})
+	if now.State != status {
+		cause, err := j.jobs.RootCause(j.ctx, j.id)
+		j.t.Fatalf("the job is %s, want %s: %s (%v)", now.State, status, cause, err)
+	}
+	return now
+}
+
+// running waits until all subtasks of the job run.
+func (j job) running() {
+	j.t.Helper()
+	j.poll("all subtasks run", func() bool {
+		now, err := j.jobs.Job(j.ctx, j.id)
+		j.check(err)
+		return len(now.Vertices) > 0 && !slices.ContainsFunc(now.Vertices, func(v client.Vertex) bool { return v.Status != "RUNNING" })
+	})
+}
+
+// cancel ends the job.
+func (j job) cancel() {
+	j.t.Helper()
+	j.check(j.jobs.Cancel(j.ctx, j.id))
+	j.end(client.Canceled)
+}
+
+// rows returns the rows of the finished files, sorted.
+func (j job) rows() []string {
+	j.t.Helper()
+	rows := []string{}
+	files, err := filepath.Glob(filepath.Join(j.dir, "part-*.csv"))
+	j.check(err)
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		j.check(err)
+		if len(text) == 0 || text[len(text)-1] != '\n' {
+			j.t.Errorf("%s does not end with a whole row", path)
+		}
+		rows = append(rows, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")...)
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// wantRows fails unless the finished files hold just these rows.
+func (j job) wantRows(want []string) {
+	j.t.Helper()
+	if diff := cmp.Diff(want, j.rows()); diff != "" {
+		j.t.Errorf("rows differ (-want +got):\n%s", diff)
+	}
+}
+
+// awaitRows waits until the finished files hold just these rows.
+func (j job) awaitRows(want []string) {
+	j.t.Helper()
+	j.poll(fmt.Sprintf("%d rows", len(want)), func() bool { return len(j.rows()) >= len(want) })
+	j.wantRows(want)
+}
+
+// nothingHidden fails if the job has left a file that is not finished.
+func (j job) nothingHidden() {
+	j.t.Helper()
+	err := filepath.WalkDir(j.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(entry.Name(), ".part-") {
+			j.t.Errorf("%s was left behind", path)
+		}
+		return err
+	})
+	j.check(err)
+}
