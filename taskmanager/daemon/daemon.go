@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"pencere/pkg/arrowpool"
+	"pencere/pkg/blobstore"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	exchangev1 "pencere/pkg/gen/pencere/exchange/v1"
 	"pencere/taskmanager/internal/agent"
@@ -57,6 +58,7 @@ type Daemon struct {
 	metrics net.Listener
 	hub     *exchange.Hub
 	peers   peers
+	buckets blobstore.Buckets
 	agent   *agent.Agent
 	table   *slots.Table
 }
@@ -130,7 +132,7 @@ func (d *Daemon) wire(advertised string) {
 	})
 	d.table = slots.New(slots.Config{
 		Host: subtask.Host{
-			TaskManagerID: d.id, Hub: d.hub, Dial: d.peers.dial, Alloc: arrowpool.New(pooledMemory), Now: time.Now,
+			TaskManagerID: d.id, Hub: d.hub, Dial: d.peers.dial, Alloc: arrowpool.New(pooledMemory), Now: time.Now, Bucket: d.buckets.Open,
 			// Half of the memory is for state; batches, buffers and the garbage between two collections need the rest.
 			StateBudget: d.limit / 2 / int64(d.cfg.Slots),
 		},

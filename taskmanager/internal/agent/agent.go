@@ -26,6 +26,9 @@ type Slots interface {
 	Deploy(d *controlv1.DeploySubtask)
 	Cancel(ref *controlv1.SubtaskRef)
 	AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split)
+	TriggerCheckpoint(t *controlv1.CheckpointTrigger)
+	CommitCheckpoint(c *controlv1.CheckpointCommit)
+	AbortCheckpoint(a *controlv1.CheckpointAbort)
 	// CancelAll ends every subtask: nobody hears of them any more.
 	CancelAll()
 	// Heartbeat returns how the taskmanager and its subtasks are now.
@@ -230,6 +233,12 @@ func (a *Agent) read(s stream) error {
 			a.slots.Cancel(m.CancelSubtask.GetSubtask())
 		case *controlv1.ConnectResponse_AddSplits:
 			a.slots.AddSplits(m.AddSplits.GetSubtask(), m.AddSplits.GetSplits())
+		case *controlv1.ConnectResponse_CheckpointTrigger:
+			a.slots.TriggerCheckpoint(m.CheckpointTrigger)
+		case *controlv1.ConnectResponse_CheckpointCommit:
+			a.slots.CommitCheckpoint(m.CheckpointCommit)
+		case *controlv1.ConnectResponse_CheckpointAbort:
+			a.slots.AbortCheckpoint(m.CheckpointAbort)
 		}
 	}
 }

@@ -22,15 +22,17 @@ const (
 	Idle                       // the upstream leaves the minimum until its next element
 	EndOfInput                 // nothing follows
 	Barrier                    // what came before belongs to a checkpoint, what comes after does not
+	Nudge                      // of the gate itself: somebody left an order for the subtask
 )
 
 // Element is what an edge carries.
 type Element struct {
-	Kind      Kind
+	Kind       Kind
 	Batch      arrow.RecordBatch   // of a Batch; its receiver releases it
 	Split      int32               // of a Batch: the number in the job of the split that all its rows came from
 	Watermark  eventtime.Watermark // of a Watermark, ms
 	Checkpoint checkpoint.ID       // of a Barrier
+	Stops      bool                // of a Barrier: the upstream sends nothing more
 }
 
 // Sender is the upstream's end of an edge. One goroutine uses it.

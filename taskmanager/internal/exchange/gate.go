@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-
-	"pencere/pkg/checkpoint"
 )
 
 // inputCapacity is how many elements wait on an input before its sender blocks. Two let a sender fill one while the
@@ -20,9 +18,11 @@ type Gate struct {
 	inputs []*Input
 	wake   chan struct{} // holds a token when there may be something to read
 
-	mu     sync.Mutex
-	next   int // the input to look at first, so that none starves
-	closed error
+	mu      sync.Mutex
+	next    int     // the input to look at first, so that none starves
+	barrier Element // the one that inputs wait behind
+	nudged  bool
+	closed  error
 }
 
 // NewGate returns a gate of n inputs.
@@ -66,6 +66,10 @@ func (g *Gate) poll() (input int, e Element, ok bool, err error) {
 	if g.closed != nil {
 		return All, Element{}, false, g.closed
 	}
+	if g.nudged { // before rows, of which there may always be some
+		g.nudged = false
+		return All, Element{Kind: Nudge}, true, nil
+	}
 	for k := range g.inputs {
 		i := (g.next + k) % len(g.inputs)
 		in := g.inputs[i]
@@ -73,7 +77,7 @@ func (g *Gate) poll() (input int, e Element, ok bool, err error) {
 			e := in.pop()
 			signal(in.space)
 			if e.Kind == Barrier {
-				in.aligned, in.barrier = true, e.Checkpoint
+				in.aligned, g.barrier = true, e
 				break
 			}
 			in.drained = in.drained || e.Kind == EndOfInput
@@ -81,32 +85,33 @@ func (g *Gate) poll() (input int, e Element, ok bool, err error) {
 			return i, e, true, nil
 		}
 	}
-	if id, ok := g.alignLocked(); ok {
-		return All, Element{Kind: Barrier, Checkpoint: id}, true, nil
+	if g.alignLocked() {
+		return All, g.barrier, true, nil
 	}
 	return All, Element{}, false, nil
 }
 
 // alignLocked opens the inputs again when each has given its barrier or its end.
-func (g *Gate) alignLocked() (checkpoint.ID, bool) {
-	var id checkpoint.ID
+func (g *Gate) alignLocked() bool {
 	waiting := false
 	for _, in := range g.inputs {
-		if in.drained {
-			continue
+		if !in.aligned && !in.drained {
+			return false
 		}
-		if !in.aligned {
-			return 0, false
-		}
-		id, waiting = max(id, in.barrier), true
-	}
-	if !waiting {
-		return 0, false
+		waiting = waiting || in.aligned
 	}
 	for _, in := range g.inputs {
 		in.aligned = false
 	}
-	return id, true
+	return waiting
+}
+
+// Nudge makes Next return a Nudge soon, once for all calls before it.
+func (g *Gate) Nudge() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.nudged = true
+	signal(g.wake)
 }
 
 // Close ends the gate: Next and every Send return err from then on, and what waits is released. The first call counts.
@@ -138,8 +143,7 @@ type Input struct {
 	endOfInput  bool // was put into the queue
 	drained     bool // was taken from it
 	senderClose bool
-	aligned     bool // waits behind barrier
-	barrier     checkpoint.ID
+	aligned     bool // has given its barrier and waits for the others
 }
 
 var _ Sender = (*Input)(nil)

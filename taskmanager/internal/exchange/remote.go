@@ -58,7 +58,7 @@ func (r *remote) Send(_ context.Context, e Element) error {
 			Watermark: &exchangev1.Watermark{TimeMs: int64(e.Watermark)}}})
 	case Barrier:
 		return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Barrier{
-			Barrier: &exchangev1.Barrier{CheckpointId: int64(e.Checkpoint)}}})
+			Barrier: &exchangev1.Barrier{CheckpointId: uint64(e.Checkpoint), Stops: e.Stops}}})
 	case Idle:
 		return r.send(&exchangev1.SendRequest{Element: &exchangev1.SendRequest_Idle{Idle: &exchangev1.Idle{}}})
 	default:
@@ -130,7 +130,7 @@ func (c *decoder) element(m *exchangev1.SendRequest) (e Element, ok bool, err er
 	case *exchangev1.SendRequest_Idle:
 		return Element{Kind: Idle}, true, nil
 	case *exchangev1.SendRequest_Barrier:
-		return Element{Kind: Barrier, Checkpoint: checkpoint.ID(x.Barrier.GetCheckpointId())}, true, nil
+		return Element{Kind: Barrier, Checkpoint: checkpoint.ID(x.Barrier.GetCheckpointId()), Stops: x.Barrier.GetStops()}, true, nil
 	case *exchangev1.SendRequest_EndOfInput:
 		return Element{Kind: EndOfInput}, true, nil
 	default:

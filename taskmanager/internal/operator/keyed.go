@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/expr"
 	"pencere/pkg/plan"
@@ -81,10 +82,10 @@ func (k *Keyed) Rows(ctx context.Context, rows Rows) error {
 	k.counters.RecordsOut.Add(batch.NumRows())
 	k.counters.BytesOut.Add(bufferBytes(batch))
 	if len(k.senders) == 1 {
-		return k.senders[0].Send(ctx, exchange.Element{Kind: exchange.Batch, Batch: batch})
+		return k.senders[0].Send(ctx, exchange.Element{Kind: exchange.Batch, Batch: batch, Split: rows.Origin.Split})
 	}
 	defer batch.Release()
-	return k.spread(ctx, batch)
+	return k.spread(ctx, batch, rows.Origin.Split)
 }
 
 // edgeBatch makes the batch that travels; its columns are shared with the rows' batch where they are the same.
@@ -116,7 +117,7 @@ func (k *Keyed) edgeBatch(rows Rows) (arrow.RecordBatch, error) {
 }
 
 // spread cuts the batch by the subtask that owns each row's key group.
-func (k *Keyed) spread(ctx context.Context, batch arrow.RecordBatch) error {
+func (k *Keyed) spread(ctx context.Context, batch arrow.RecordBatch, split int32) error {
 	for i := range k.parts {
 		k.parts[i] = k.parts[i][:0]
 	}
@@ -129,7 +130,7 @@ func (k *Keyed) spread(ctx context.Context, batch arrow.RecordBatch) error {
 		if len(part) == 0 {
 			continue
 		}
-		e := exchange.Element{Kind: exchange.Batch, Batch: takeBatch(batch, part, k.alloc)}
+		e := exchange.Element{Kind: exchange.Batch, Batch: takeBatch(batch, part, k.alloc), Split: split}
 		if err := k.senders[to].Send(ctx, e); err != nil {
 			return err
 		}
@@ -146,6 +147,11 @@ func (k *Keyed) Watermark(ctx context.Context, w eventtime.Watermark) error {
 // Idle implements Output.
 func (k *Keyed) Idle(ctx context.Context) error {
 	return k.broadcast(ctx, exchange.Element{Kind: exchange.Idle})
+}
+
+// Barrier implements Output.
+func (k *Keyed) Barrier(ctx context.Context, id checkpoint.ID, stops bool) error {
+	return k.broadcast(ctx, exchange.Element{Kind: exchange.Barrier, Checkpoint: id, Stops: stops})
 }
 
 // End implements Output.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -18,6 +19,8 @@ type Output interface {
 	Rows(ctx context.Context, rows Rows) error
 	Watermark(ctx context.Context, w eventtime.Watermark) error
 	Idle(ctx context.Context) error
+	// Barrier sends the barrier of a checkpoint; stops says that nothing follows it.
+	Barrier(ctx context.Context, id checkpoint.ID, stops bool) error
 	// End says that nothing follows.
 	End(ctx context.Context) error
 }
@@ -31,6 +34,7 @@ type Rows struct {
 
 // Origin says where rows were read: it is what an error about one of them names.
 type Origin struct {
+	Split     int32 // its number in the job
 	Topic     string
 	Partition int32
 	Offsets   []int64 // of each row; valid during the call

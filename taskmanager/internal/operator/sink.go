@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/expr"
@@ -97,8 +98,11 @@ func (s *Sink) Watermark(_ context.Context, w eventtime.Watermark) error {
 // Idle implements Output.
 func (s *Sink) Idle(context.Context) error { return nil }
 
-// End implements Output: what was written is published.
-func (s *Sink) End(context.Context) error { return s.Publish() }
+// Barrier implements Output. Nothing is behind a sink: its part of the checkpoint is Prepare's.
+func (s *Sink) Barrier(context.Context, checkpoint.ID, bool) error { return nil }
+
+// End implements Output.
+func (s *Sink) End(context.Context) error { return nil }
 
 // OpenFiles returns the part files that are not published.
 func (s *Sink) OpenFiles() []partfile.File {
@@ -113,17 +117,35 @@ func (s *Sink) Tick(now time.Time) error {
 	return nil
 }
 
-// Publish finishes all part files.
-func (s *Sink) Publish() error {
-	files, err := s.writer.Finish()
+// Prepare completes the part files, makes them durable, and returns them for a checkpoint. They are not visible yet.
+func (s *Sink) Prepare() (checkpoint.Sink, error) {
+	pending, err := s.writer.Prepare()
 	if err != nil {
+		return checkpoint.Sink{}, fmt.Errorf("sink: %w", err)
+	}
+	state := checkpoint.Sink{Next: s.writer.Next()}
+	for _, p := range pending {
+		state.Pending = append(state.Pending, checkpoint.PartFile(p))
+	}
+	return state, nil
+}
+
+// Commit publishes part files of a checkpoint that is committed.
+func (s *Sink) Commit(files []checkpoint.PartFile) error {
+	if len(files) == 0 {
+		return nil
+	}
+	pending := make([]partfile.Pending, len(files))
+	finished := make([]partfile.File, len(files))
+	now := time.Now()
+	for i, f := range files {
+		pending[i] = partfile.Pending(f)
+		finished[i] = partfile.File{Name: f.Name, State: partfile.StateFinished, Rows: f.Rows, Bytes: f.Bytes, Modified: now}
+		s.counters.BytesOut.Add(f.Bytes)
+	}
+	if err := s.writer.Commit(pending); err != nil {
 		return fmt.Errorf("sink: %w", err)
 	}
-	if len(files) > 0 {
-		for _, f := range files {
-			s.counters.BytesOut.Add(f.Bytes)
-		}
-		s.finished(files)
-	}
+	s.finished(finished)
 	return nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/expr"
 	"pencere/pkg/format/json"
+	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
 	"pencere/pkg/window"
 
@@ -41,6 +44,7 @@ type Source struct {
 	assigner *window.Assigner // nil without a window
 	assigned window.Assigned
 	splits   []splitTime
+	ledger   ledger.Ledger // what became of records since the attempt began
 
 	offsets []int64 // of the rows in the decoder
 	bytes   int     // of the records in the decoder
@@ -49,6 +53,7 @@ type Source struct {
 
 // splitTime is the event time of a split.
 type splitTime struct {
+	number    int32 // in the job
 	topic     string
 	partition int32
 	generator *eventtime.Generator // nil without a watermark
@@ -86,14 +91,31 @@ var onError = map[plan.OnError]json.OnError{
 // Release gives back the memory of a chain that will not be used any more.
 func (s *Source) Release() { s.decoder.Release() }
 
-// AddSplit makes room for a split; its number is the count of those added before.
-func (s *Source) AddSplit(topic string, partition int32) {
-	split := splitTime{topic: topic, partition: partition}
+// AddSplit makes room for a split that goes on from a checkpoint or begins. Records and Watermark call it by the count of
+// those added before.
+func (s *Source) AddSplit(from checkpoint.Split) {
+	split := splitTime{number: from.Number, topic: from.Topic, partition: from.Partition}
 	if w := s.program.Job.Source.Watermark; w != nil {
 		split.generator = eventtime.NewGenerator(w.Delay.Milliseconds())
+		if from.Newest != math.MinInt64 {
+			split.generator.Observe(from.Newest)
+		}
 	}
 	s.splits = append(s.splits, split)
 }
+
+// Newest returns the latest event time of a split's rows, in ms; the least int64 before the first.
+func (s *Source) Newest(split int) int64 {
+	w := s.Watermark(split)
+	if w == eventtime.None {
+		return math.MinInt64
+	}
+	return int64(w) + s.program.Job.Source.Watermark.Delay.Milliseconds()
+}
+
+// Ledger returns what became of the records of each split since the attempt began. What is behind a keyed edge is the
+// other side's to account for.
+func (s *Source) Ledger() ledger.Ledger { return slices.Clone(s.ledger) }
 
 // Watermark returns the event time that a split has reached.
 func (s *Source) Watermark(split int) eventtime.Watermark {
@@ -118,6 +140,7 @@ func (s *Source) Records(ctx context.Context, split int, records []*kgo.Record) 
 			}
 		}
 	}
+	s.ledger.Of(s.splits[split].number).Read += int64(len(records))
 	s.counters.RecordsIn.Add(int64(len(records)))
 	s.counters.BytesIn.Add(int64(bytes))
 	return s.flush(ctx, split)
@@ -134,10 +157,12 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 	if err != nil {
 		return &RecordError{Topic: s.splits[split].topic, Partition: s.splits[split].partition, Offset: r.Offset, Err: err}
 	}
-	if outcome == json.Appended {
-		s.offsets = append(s.offsets, r.Offset)
-		s.bytes += len(r.Value)
+	if outcome != json.Appended {
+		s.ledger.Of(s.splits[split].number).Skipped++
+		return nil
 	}
+	s.offsets = append(s.offsets, r.Offset)
+	s.bytes += len(r.Value)
 	return nil
 }
 
@@ -150,7 +175,8 @@ func (s *Source) flush(ctx context.Context, split int) error {
 	if s.decoder.Len() == 0 {
 		return nil
 	}
-	rows := Rows{Origin: Origin{Topic: s.splits[split].topic, Partition: s.splits[split].partition, Offsets: s.offsets}}
+	from := s.splits[split]
+	rows := Rows{Origin: Origin{Split: from.number, Topic: from.topic, Partition: from.partition, Offsets: s.offsets}}
 	defer func() { s.offsets, s.bytes = s.offsets[:0], 0 }()
 	batch, err := s.computed(s.decoder.NewBatch(), rows.Origin)
 	if err != nil {
@@ -162,9 +188,13 @@ func (s *Source) flush(ctx context.Context, split int) error {
 		batch.Release()
 		return err
 	}
-	if rows.Batch.NumRows() == 0 {
+	passed := rows.Batch.NumRows()
+	if passed == 0 {
 		rows.Batch.Release()
 		return nil
+	}
+	if s.program.Window == nil {
+		s.ledger.Of(from.number).Emitted += passed
 	}
 	return s.out.Rows(ctx, rows)
 }
@@ -235,10 +265,13 @@ func (s *Source) filter(rows *Rows) error {
 			s.keep = append(s.keep, int32(row))
 		}
 	}
+	entry := s.ledger.Of(rows.Origin.Split)
+	entry.Filtered += int64(total - len(s.keep))
 	s.counters.Filtered.Add(int64(total - len(s.keep)))
 	if rows.Starts != nil {
 		passed := len(s.keep)
 		s.keep = dropLate(s.keep, s.assigned.Late)
+		entry.Late += int64(passed - len(s.keep))
 		s.counters.Late.Add(int64(passed - len(s.keep)))
 	}
 	if len(s.keep) < total {

@@ -3,8 +3,11 @@ package operator
 import (
 	"context"
 	"fmt"
+	"io"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
+	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
 	"pencere/pkg/window"
 	"pencere/taskmanager/internal/exchange"
@@ -20,6 +23,7 @@ type Window struct {
 	inputs   *eventtime.Combiner[int]
 	open     int // inputs that have not ended
 	reached  eventtime.Watermark
+	fired    bool // rows were written that no checkpoint holds
 	sink     *Sink
 	counters *Counters
 	budget   int64 // bytes of state; 0 is no bound
@@ -42,12 +46,35 @@ func NewWindow(p *plan.Program, inputs int, sink *Sink, counters *Counters, allo
 	return w, nil
 }
 
-// Element processes an element of an input. done says that all inputs have ended and everything is written.
+// Restore takes over what an old subtask had of the key groups that are this one's now: size bytes of state.
+func (w *Window) Restore(state io.ReaderAt, size int64, keyGroups checkpoint.KeyGroups) error {
+	if err := w.store.Restore(state, size, keyGroups); err != nil {
+		return fmt.Errorf("restore windows: %w", err)
+	}
+	for _, o := range w.store.OpenWindows() {
+		w.counters.OpenGroups.Add(int64(o.Groups))
+	}
+	return nil
+}
+
+// Snapshot returns the open windows as they are now, and what became of rows since the attempt began.
+func (w *Window) Snapshot() (*window.Snapshot, ledger.Ledger) {
+	return w.store.Snapshot(), w.store.Ledger()
+}
+
+// TakeFired reports whether windows have fired since the last call.
+func (w *Window) TakeFired() bool {
+	fired := w.fired
+	w.fired = false
+	return fired
+}
+
+// Element processes an element of an input other than a barrier. done says that all inputs have ended.
 func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (done bool, err error) {
 	switch e.Kind {
 	case exchange.Batch:
 		w.inputs.SetIdle(input, false)
-		return false, w.add(e.Batch)
+		return false, w.add(e.Split, e.Batch)
 	case exchange.Watermark:
 		w.inputs.SetIdle(input, false)
 		w.inputs.Update(input, e.Watermark)
@@ -61,16 +88,13 @@ func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (do
 	if err := w.advance(ctx); err != nil {
 		return false, err
 	}
-	if w.open > 0 {
-		return false, nil
-	}
-	return true, w.sink.End(ctx)
+	return w.open == 0, nil
 }
 
-func (w *Window) add(batch arrow.RecordBatch) error {
+func (w *Window) add(split int32, batch arrow.RecordBatch) error {
 	defer batch.Release()
 	w.counters.RecordsIn.Add(batch.NumRows())
-	added, err := w.store.Add(0, batch)
+	added, err := w.store.Add(split, batch)
 	if err != nil {
 		return err
 	}
@@ -98,7 +122,7 @@ func (w *Window) checkBudget() error {
 		"give taskmanagers more --memory, run more of them, or make the window smaller", w.name, len(open), bytes>>20, w.budget>>20)
 }
 
-// advance fires the windows that the inputs have passed and publishes their rows.
+// advance fires the windows that the inputs have passed.
 func (w *Window) advance(ctx context.Context) error {
 	watermark, _ := w.inputs.Watermark()
 	if watermark <= w.reached {
@@ -117,9 +141,7 @@ func (w *Window) advance(ctx context.Context) error {
 	if rows > 0 {
 		w.counters.OpenGroups.Add(-rows)
 		w.counters.OpenWindows.Store(int64(len(w.store.OpenWindows())))
-		if err := w.sink.Publish(); err != nil {
-			return err
-		}
+		w.fired = true
 	}
 	return w.sink.Watermark(ctx, watermark)
 }

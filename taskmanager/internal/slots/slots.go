@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/taskmanager/internal/exchange"
@@ -17,7 +18,7 @@ import (
 
 // Config is what subtasks run with.
 type Config struct {
-	Host subtask.Host // Running and Finished are set for each subtask
+	Host subtask.Host // Send, Running and Finished are set for each subtask
 	// Send queues a message to the jobmanager.
 	Send func(*controlv1.ConnectRequest)
 	// Memory returns the heap in use, its limit, and the resident size, in bytes.
@@ -55,6 +56,7 @@ func New(cfg Config) *Table { return &Table{cfg: cfg, subtasks: make(map[key]*en
 func (t *Table) Deploy(d *controlv1.DeploySubtask) {
 	t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING, nil, nil)
 	host := t.cfg.Host
+	host.Send = t.cfg.Send
 	host.Running = func() { t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_RUNNING, nil, nil) }
 	host.Finished = func(files []partfile.File) { t.finished(d.GetSubtask(), files) }
 	task, err := subtask.New(d, host)
@@ -121,12 +123,47 @@ func (t *Table) Cancel(ref *controlv1.SubtaskRef) {
 
 // AddSplits gives splits to a running source subtask.
 func (t *Table) AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split) {
-	t.mu.Lock()
-	e := t.subtasks[keyOf(ref)]
-	t.mu.Unlock()
-	if e != nil {
-		e.task.AddSplits(splits)
+	if task := t.task(ref); task != nil {
+		task.AddSplits(splits)
 	}
+}
+
+// TriggerCheckpoint makes a source subtask send the barrier of a checkpoint.
+func (t *Table) TriggerCheckpoint(m *controlv1.CheckpointTrigger) {
+	if task := t.task(m.GetSubtask()); task != nil {
+		task.Trigger(checkpoint.ID(m.GetCheckpointId()), purposes[m.GetKind()])
+	}
+}
+
+var purposes = map[controlv1.CheckpointKind]checkpoint.Kind{
+	controlv1.CheckpointKind_CHECKPOINT_KIND_PERIODIC:  checkpoint.Periodic,
+	controlv1.CheckpointKind_CHECKPOINT_KIND_SAVEPOINT: checkpoint.Savepoint,
+	controlv1.CheckpointKind_CHECKPOINT_KIND_STOP:      checkpoint.Stop,
+	controlv1.CheckpointKind_CHECKPOINT_KIND_DRAIN:     checkpoint.Drain,
+}
+
+// CommitCheckpoint makes a subtask publish its part of a checkpoint.
+func (t *Table) CommitCheckpoint(m *controlv1.CheckpointCommit) {
+	if task := t.task(m.GetSubtask()); task != nil {
+		task.Commit(checkpoint.ID(m.GetCheckpointId()))
+	}
+}
+
+// AbortCheckpoint makes a subtask forget its part of a checkpoint.
+func (t *Table) AbortCheckpoint(m *controlv1.CheckpointAbort) {
+	if task := t.task(m.GetSubtask()); task != nil {
+		task.Abort(checkpoint.ID(m.GetCheckpointId()))
+	}
+}
+
+// task returns a running subtask, or nil.
+func (t *Table) task(ref *controlv1.SubtaskRef) *subtask.Subtask {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.subtasks[keyOf(ref)]; e != nil {
+		return e.task
+	}
+	return nil
 }
 
 // CancelAll ends every subtask.

@@ -11,20 +11,18 @@ import (
 // committer tells the consumer group of the positions, beside the loop: a slow broker must not hold records up, and that a
 // commit is lost harms nobody, as positions come from the job.
 type committer struct {
-	reader   reader
-	interval time.Duration
-	last     time.Time
-	ctx      context.Context //nolint:containedctx // the lifetime of the goroutine's commits
-	cancel   context.CancelFunc
-	newest   chan []kafka.Position // holds the latest positions not taken yet
-	done     sync.WaitGroup
+	reader reader
+	ctx    context.Context //nolint:containedctx // the lifetime of the goroutine's commits
+	cancel context.CancelFunc
+	newest chan []kafka.Position // holds the latest positions not taken yet
+	done   sync.WaitGroup
 }
 
 // finalCommit is how long the end of a subtask waits for its last commit.
 const finalCommit = 2 * time.Second
 
-func newCommitter(reader reader, interval time.Duration) *committer {
-	c := &committer{reader: reader, interval: interval, newest: make(chan []kafka.Position, 1)}
+func newCommitter(reader reader) *committer {
+	c := &committer{reader: reader, newest: make(chan []kafka.Position, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.done.Go(c.run)
 	return c
@@ -34,15 +32,6 @@ func (c *committer) run() {
 	for positions := range c.newest {
 		_ = c.reader.Commit(c.ctx, positions) // best effort: the next commit says it all again
 	}
-}
-
-// due reports whether it is time for another commit.
-func (c *committer) due(now time.Time) bool {
-	if now.Sub(c.last) < c.interval {
-		return false
-	}
-	c.last = now
-	return true
 }
 
 // commit queues positions, in place of any that wait. It does not block.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/eventtime"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
@@ -48,11 +50,12 @@ type source struct {
 	unfinished int // splits that are not done
 	watermark  eventtime.Watermark
 	idle       bool
-	commits    *committer
+	part       *participant
 }
 
 type split struct {
 	kafka.Split
+	number   int32 // in the job
 	next     int64 // offset to go on from
 	lastSeen time.Time
 	idle     bool
@@ -85,8 +88,8 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.chain.Release()
-	splits := kafkaSplits(s.deploy.GetSplits())
-	if r.reader, err = s.openReader(*s.program.Job.Source.Kafka, splits); err != nil {
+	splits := s.splitsOf(s.deploy.GetSplits())
+	if r.reader, err = s.openReader(*s.program.Job.Source.Kafka, kafkaSplits(splits)); err != nil {
 		return fmt.Errorf("open source: %w", err)
 	}
 	defer r.reader.Close()
@@ -94,26 +97,45 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 	s.mu.Lock()
 	s.reader = r.reader
 	s.mu.Unlock()
-	r.commits = newCommitter(r.reader, s.program.Job.Checkpoint.Interval)
-	defer r.commits.stop()
+	commits := newCommitter(r.reader)
+	defer commits.stop()
+	r.part = s.newParticipant(r.sink, commits)
 	s.host.Running()
 	return r.loop(ctx)
 }
 
-func kafkaSplits(wire []*controlv1.Split) []kafka.Split {
-	splits := make([]kafka.Split, len(wire))
+// splitsOf returns splits as the checkpoint that is restored has them, or as they begin.
+func (s *Subtask) splitsOf(wire []*controlv1.Split) []checkpoint.Split {
+	splits := make([]checkpoint.Split, len(wire))
 	for i, w := range wire {
-		splits[i] = kafka.Split{Topic: w.GetTopic(), Partition: w.GetPartition(), Start: w.GetStartOffset(), Stop: w.GetStopOffset()}
+		splits[i] = checkpoint.Split{
+			Number: w.GetNumber(), Topic: w.GetTopic(), Partition: w.GetPartition(),
+			Next: w.GetStartOffset(), Stop: w.GetStopOffset(), Newest: math.MinInt64,
+		}
+		for _, restored := range s.restored.Splits {
+			if restored.Number == w.GetNumber() {
+				splits[i] = restored
+			}
+		}
 	}
 	return splits
 }
 
-func (r *source) addSplits(splits []kafka.Split) {
+func kafkaSplits(splits []checkpoint.Split) []kafka.Split {
+	all := make([]kafka.Split, len(splits))
+	for i, s := range splits {
+		all[i] = kafka.Split{Topic: s.Topic, Partition: s.Partition, Start: s.Next, Stop: s.Stop}
+	}
+	return all
+}
+
+func (r *source) addSplits(splits []checkpoint.Split) {
 	now := r.host.Now()
-	for _, s := range splits {
-		r.chain.AddSplit(s.Topic, s.Partition)
+	for i, s := range kafkaSplits(splits) {
+		r.chain.AddSplit(splits[i])
 		r.clock.Add(len(r.splits))
-		r.splits = append(r.splits, split{Split: s, next: s.Start, lastSeen: now})
+		r.clock.Update(len(r.splits), r.chain.Watermark(len(r.splits)))
+		r.splits = append(r.splits, split{Split: s, number: splits[i].Number, next: s.Start, lastSeen: now})
 		r.unfinished++
 	}
 }
@@ -122,7 +144,7 @@ func (r *source) addSplits(splits []kafka.Split) {
 func (s *Subtask) AddSplits(wire []*controlv1.Split) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.added = append(s.added, kafkaSplits(wire)...)
+	s.added = append(s.added, s.splitsOf(wire)...)
 	if s.wake != nil {
 		s.wake()
 	}
@@ -136,16 +158,22 @@ func (r *source) takeAdded() {
 	r.mu.Unlock()
 	if len(added) > 0 {
 		r.addSplits(added)
-		r.reader.Add(added...)
+		r.reader.Add(kafkaSplits(added)...)
 	}
 }
 
 func (r *source) loop(ctx context.Context) error {
 	for {
 		r.takeAdded()
+		stopped, err := r.carryOut(ctx)
+		if err != nil {
+			return err
+		}
+		if stopped {
+			return r.part.wait(ctx)
+		}
 		if r.program.Job.Source.Kafka.Bounded && r.unfinished == 0 {
-			r.commits.commit(r.positions())
-			return r.out.End(ctx)
+			return r.end(ctx)
 		}
 		fetches, err := r.poll(ctx)
 		if err != nil {
@@ -162,13 +190,72 @@ func (r *source) loop(ctx context.Context) error {
 	}
 }
 
+// carryOut does what the jobmanager has ordered. stopped says that a barrier was sent after which nothing is read.
+func (r *source) carryOut(ctx context.Context) (stopped bool, err error) {
+	for _, o := range r.takeOrders() {
+		if o.kind != orderTrigger {
+			if _, err := r.part.settle(o); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if err := r.barrier(ctx, o); err != nil {
+			return false, err
+		}
+		stopped = stopped || o.purpose.Stops()
+	}
+	return stopped, nil
+}
+
+// barrier cuts the source at the records that were sent on so far.
+func (r *source) barrier(ctx context.Context, o order) error {
+	if o.purpose == checkpoint.Drain {
+		if err := r.out.Watermark(ctx, eventtime.End); err != nil {
+			return err
+		}
+	}
+	if err := r.out.Barrier(ctx, o.checkpoint, o.purpose.Stops()); err != nil {
+		return err
+	}
+	state, err := r.state()
+	if err != nil {
+		return err
+	}
+	r.part.ack(ctx, o.checkpoint, state, nil, cut{positions: r.positions(), stops: o.purpose.Stops()})
+	return nil
+}
+
+// end ends a source whose splits are all done, with the last state of which the job is finished.
+func (r *source) end(ctx context.Context) error {
+	if err := r.out.End(ctx); err != nil {
+		return err
+	}
+	state, err := r.state()
+	if err != nil {
+		return err
+	}
+	r.part.end(ctx, state, nil, cut{positions: r.positions()})
+	return r.part.wait(ctx)
+}
+
+func (r *source) state() (checkpoint.State, error) {
+	state, err := r.part.state(r.chain.Ledger())
+	for i, s := range r.splits {
+		state.Splits = append(state.Splits, checkpoint.Split{
+			Number: s.number, Topic: s.Topic, Partition: s.Partition, Next: s.next, Stop: s.Stop,
+			Newest: r.chain.Newest(i), Done: s.done,
+		})
+	}
+	return state, err
+}
+
 // poll waits for records, added splits, or the next tick.
 func (r *source) poll(ctx context.Context) ([]kafka.Fetch, error) {
 	wait, cancel := context.WithTimeout(ctx, tick)
 	defer cancel()
 	r.mu.Lock()
 	r.wake = cancel
-	pending := len(r.added) > 0
+	pending := len(r.added)+len(r.orders) > 0
 	r.mu.Unlock()
 	if pending {
 		return nil, nil
@@ -218,11 +305,6 @@ func (r *source) advance(ctx context.Context) error {
 		}
 		r.showFiles(r.sink)
 	}
-	if r.commits.due(now) {
-		if err := r.publish(); err != nil {
-			return err
-		}
-	}
 	if r.program.Job.Source.Watermark == nil {
 		return nil
 	}
@@ -239,17 +321,6 @@ func (r *source) advance(ctx context.Context) error {
 	default:
 		return nil
 	}
-}
-
-// publish makes what was read so far count: rows of a job without a window become visible, the group hears of the positions.
-func (r *source) publish() error {
-	if r.sink != nil {
-		if err := r.sink.Publish(); err != nil {
-			return err
-		}
-	}
-	r.commits.commit(r.positions())
-	return nil
 }
 
 // markIdle leaves splits that were silent for long enough out of the minimum.

@@ -10,11 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/format/csv"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/plan"
+	"pencere/pkg/window"
 	"pencere/taskmanager/internal/exchange"
 	"pencere/taskmanager/internal/operator"
 
@@ -35,6 +37,9 @@ type Host struct {
 	// StateBudget bounds the state of one subtask, in bytes; 0 does not.
 	StateBudget int64
 	Now         func() time.Time
+	// Bucket opens checkpoint storage, Send queues a message to the jobmanager.
+	Bucket Bucket
+	Send   func(*controlv1.ConnectRequest)
 	// Running and Finished are told when the subtask begins to process, and of part files it has published.
 	Running  func()
 	Finished func([]partfile.File)
@@ -47,6 +52,7 @@ type Subtask struct {
 	program  *plan.Program
 	self     exchange.Subtask
 	source   bool
+	restored checkpoint.State // what the attempt goes on from
 	counters *operator.Counters
 	started  time.Time
 	writer   *partfile.Writer // of a last vertex, once open
@@ -55,11 +61,12 @@ type Subtask struct {
 	openReader func(plan.KafkaSource, []kafka.Split) (reader, error)
 
 	mu     sync.Mutex
-	reader reader          // of a source, once open
-	files  []partfile.File // of a last vertex: those that are not published, as of a moment ago
-	added  []kafka.Split   // not taken by the loop yet
-	splits []splitView     // of a source, as of the last loop
-	wake   context.CancelFunc
+	reader reader             // of a source, once open
+	files  []partfile.File    // of a last vertex: those that are not published, as of a moment ago
+	added  []checkpoint.Split // not taken by the loop yet
+	splits []splitView        // of a source, as of the last loop
+	orders []order            // not carried out by the loop yet
+	wake   func()             // makes the loop look at added and orders
 }
 
 // New returns an attempt that does not run yet. It fails for a plan that this taskmanager cannot read.
@@ -73,8 +80,15 @@ func New(deploy *controlv1.DeploySubtask, host Host) (*Subtask, error) {
 		return nil, fmt.Errorf("compile plan: %w", err)
 	}
 	ref := deploy.GetSubtask()
+	var restored checkpoint.State
+	if len(deploy.GetRestored()) > 0 {
+		if restored, err = checkpoint.DecodeState(deploy.GetRestored()); err != nil {
+			return nil, fmt.Errorf("read state of checkpoint %d: %w", deploy.GetRestoredId(), err)
+		}
+	}
 	return &Subtask{
-		host: host, deploy: deploy, program: program, self: edgeEnd(ref),
+		restored: restored,
+		host:     host, deploy: deploy, program: program, self: edgeEnd(ref),
 		source: ref.GetVertexId() == program.Vertices[0].ID, counters: operator.NewCounters(), started: host.Now(),
 		openReader: openKafka,
 	}, nil
@@ -115,9 +129,13 @@ func (s *Subtask) openSink() (*operator.Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("csv encoder: %w", err)
 	}
+	if err := s.restoreSink(config.Path); err != nil {
+		return nil, fmt.Errorf("open sink: %w", err)
+	}
 	s.writer, err = partfile.New(partfile.Config{
 		Dir: config.Path, Job: shortID(ref.GetJobId()), Subtask: int(ref.GetSubtaskIndex()), Attempt: int(ref.GetAttempt()),
 		Extension: ".csv", RollSize: config.RollSize, RollInterval: config.RollInterval,
+		Next: s.restored.Sink.Next,
 	}, encoder)
 	if err != nil {
 		return nil, fmt.Errorf("open sink: %w", err)
@@ -197,22 +215,94 @@ func (s *Subtask) runWindow(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.restoreKeyed(ctx, chain); err != nil {
+		return err
+	}
+	w := &windowLoop{Subtask: s, gate: gate, chain: chain, sink: sink, part: s.newParticipant(sink, nil)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.part.close()
+	defer cancel()
+	s.mu.Lock()
+	s.wake = gate.Nudge
+	s.mu.Unlock()
 	s.host.Hub.Register(s.self, gate)
 	defer s.host.Hub.Unregister(s.self)
 	s.host.Running()
+	return w.run(ctx)
+}
+
+// windowLoop is the loop of a window subtask.
+type windowLoop struct {
+	*Subtask
+	gate  *exchange.Gate
+	chain *operator.Window
+	sink  *operator.Sink
+	part  *participant
+}
+
+func (w *windowLoop) run(ctx context.Context) error {
 	for {
 		begin := time.Now()
-		input, e, err := gate.Next(ctx)
+		input, e, err := w.gate.Next(ctx)
 		if err != nil {
 			return err
 		}
-		s.counters.IdleNanos.Add(int64(time.Since(begin)))
-		done, err := chain.Element(ctx, input, e)
-		if done || err != nil {
+		w.counters.IdleNanos.Add(int64(time.Since(begin)))
+		ended, err := w.element(ctx, input, e)
+		if err != nil {
 			return err
 		}
-		s.showFiles(sink)
+		if ended {
+			return w.part.wait(ctx)
+		}
+		w.showFiles(w.sink)
 	}
+}
+
+// element processes an element. ended says that only commits are to come.
+func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element) (ended bool, err error) {
+	switch e.Kind {
+	case exchange.Nudge:
+		for _, o := range w.takeOrders() {
+			if _, err := w.part.settle(o); err != nil {
+				return false, err
+			}
+		}
+		return false, nil
+	case exchange.Barrier:
+		state, snapshot, err := w.snapshot()
+		if err != nil {
+			return false, err
+		}
+		w.part.ack(ctx, e.Checkpoint, state, snapshot, cut{stops: e.Stops})
+		return e.Stops, nil
+	default:
+		if ended, err = w.chain.Element(ctx, input, e); err != nil {
+			return false, err
+		}
+	}
+	if !ended {
+		if w.chain.TakeFired() {
+			w.requestCheckpoint()
+		}
+		return false, nil
+	}
+	state, snapshot, err := w.snapshot()
+	if err != nil {
+		return false, err
+	}
+	w.part.end(ctx, state, snapshot, cut{})
+	return true, nil
+}
+
+func (w *windowLoop) snapshot() (checkpoint.State, *window.Snapshot, error) {
+	snapshot, counts := w.chain.Snapshot()
+	state, err := w.part.state(counts)
+	if err != nil {
+		snapshot.Release()
+		return state, nil, err
+	}
+	return state, snapshot, nil
 }
 
 // showFiles copies the sink's open files for heartbeats, which are not more frequent.

@@ -428,8 +428,10 @@ func (x *Batch) GetSplit() int32 {
 
 // Barrier separates what belongs to a checkpoint from what does not. It never overtakes anything.
 type Barrier struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CheckpointId  int64                  `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	CheckpointId uint64                 `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	// stops says that the upstream sends nothing more: the job stops with this checkpoint.
+	Stops         bool `protobuf:"varint,2,opt,name=stops,proto3" json:"stops,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,11 +466,18 @@ func (*Barrier) Descriptor() ([]byte, []int) {
 	return file_pencere_exchange_v1_exchange_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Barrier) GetCheckpointId() int64 {
+func (x *Barrier) GetCheckpointId() uint64 {
 	if x != nil {
 		return x.CheckpointId
 	}
 	return 0
+}
+
+func (x *Barrier) GetStops() bool {
+	if x != nil {
+		return x.Stops
+	}
+	return false
 }
 
 // Watermark is the upstream's event time, ms since 1970.
@@ -619,9 +628,10 @@ const file_pencere_exchange_v1_exchange_proto_rawDesc = "" +
 	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\"O\n" +
 	"\x05Batch\x120\n" +
 	"\x04rows\x18\x01 \x01(\v2\x1c.pencere.exchange.v1.MessageR\x04rows\x12\x14\n" +
-	"\x05split\x18\x02 \x01(\x05R\x05split\".\n" +
+	"\x05split\x18\x02 \x01(\x05R\x05split\"D\n" +
 	"\aBarrier\x12#\n" +
-	"\rcheckpoint_id\x18\x01 \x01(\x03R\fcheckpointId\"$\n" +
+	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12\x14\n" +
+	"\x05stops\x18\x02 \x01(\bR\x05stops\"$\n" +
 	"\tWatermark\x12\x17\n" +
 	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\"\x06\n" +
 	"\x04Idle\"\f\n" +

@@ -1,0 +1,216 @@
+package subtask
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"pencere/pkg/checkpoint"
+	"pencere/pkg/connector/kafka"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/ledger"
+	"pencere/pkg/window"
+	"pencere/taskmanager/internal/operator"
+)
+
+// participant is a subtask's part in the checkpoints of its job: it puts the state together, hands it over, and publishes
+// what a checkpoint holds once that is committed. It belongs to the subtask's goroutine.
+type participant struct {
+	task     *Subtask
+	sink     *operator.Sink // nil unless the subtask writes to the sink
+	commits  *committer     // nil unless it is a source
+	restored checkpoint.State
+	uploads  sync.WaitGroup
+
+	cuts  map[checkpoint.ID]cut // acked and neither committed nor aborted
+	ended *cut                  // the last one, when the input has ended
+}
+
+// cut is what is to be published when a checkpoint is committed.
+type cut struct {
+	files     []checkpoint.PartFile
+	positions []kafka.Position
+	stops     bool // the subtask ends with it
+}
+
+// orderKind says what an order is about.
+type orderKind uint8
+
+const (
+	orderTrigger orderKind = iota + 1
+	orderCommit
+	orderAbort
+)
+
+// order is what the jobmanager wants of a running subtask. The loop carries orders out between two elements.
+type order struct {
+	kind       orderKind
+	checkpoint checkpoint.ID
+	purpose    checkpoint.Kind // of orderTrigger
+}
+
+// Trigger makes a source subtask send the barrier of a checkpoint.
+func (s *Subtask) Trigger(id checkpoint.ID, purpose checkpoint.Kind) {
+	s.order(order{kind: orderTrigger, checkpoint: id, purpose: purpose})
+}
+
+// Commit makes the subtask publish what it put into a checkpoint, which is committed.
+func (s *Subtask) Commit(id checkpoint.ID) { s.order(order{kind: orderCommit, checkpoint: id}) }
+
+// Abort makes the subtask forget its part of a checkpoint. What it holds goes into the next one.
+func (s *Subtask) Abort(id checkpoint.ID) { s.order(order{kind: orderAbort, checkpoint: id}) }
+
+func (s *Subtask) order(o order) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.orders = append(s.orders, o)
+	if s.wake != nil {
+		s.wake()
+	}
+}
+
+// takeOrders returns the orders left since the last call.
+func (s *Subtask) takeOrders() []order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	orders := s.orders
+	s.orders = nil
+	return orders
+}
+
+func (s *Subtask) newParticipant(sink *operator.Sink, commits *committer) *participant {
+	return &participant{task: s, sink: sink, commits: commits, restored: s.restored, cuts: make(map[checkpoint.ID]cut)}
+}
+
+// state begins the state for a checkpoint: what every subtask has. counts are those since the attempt began.
+func (p *participant) state(counts ledger.Ledger) (checkpoint.State, error) {
+	state := checkpoint.State{
+		Subtask: checkpoint.Subtask{VertexID: p.task.self.VertexID, Index: p.task.self.Index},
+		Ledger:  append(ledger.Ledger(nil), p.restored.Ledger...),
+	}
+	state.Ledger.Merge(counts)
+	var err error
+	if p.sink != nil {
+		state.Sink, err = p.sink.Prepare()
+	}
+	return state, err
+}
+
+// ack hands the state for a checkpoint over. A snapshot is written beside the loop.
+func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, c cut) {
+	c.files = state.Sink.Pending
+	p.cuts[id] = c
+	p.hand(ctx, id, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
+		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointAck{CheckpointAck: &controlv1.CheckpointAck{
+			Subtask: p.task.Ref(), CheckpointId: uint64(id), State: encoded}}}
+	})
+}
+
+// end hands over the state of a subtask whose input has ended.
+func (p *participant) end(ctx context.Context, state checkpoint.State, snapshot *window.Snapshot, c cut) {
+	c.files, c.stops = state.Sink.Pending, true
+	p.ended = &c
+	p.hand(ctx, 0, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
+		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{
+			Subtask: p.task.Ref(), State: encoded}}}
+	})
+}
+
+func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, message func([]byte) *controlv1.ConnectRequest) {
+	if snapshot == nil {
+		p.task.host.Send(message(state.Encode()))
+		return
+	}
+	p.uploads.Go(func() {
+		defer snapshot.Release()
+		keyed, err := p.task.saveKeyed(ctx, id, snapshot)
+		if err != nil {
+			p.task.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointDecline{
+				CheckpointDecline: &controlv1.CheckpointDecline{Subtask: p.task.Ref(), CheckpointId: uint64(id), Reason: err.Error()}}})
+			return
+		}
+		state.Keyed = []checkpoint.Keyed{keyed}
+		p.task.host.Send(message(state.Encode()))
+	})
+}
+
+// commit publishes a checkpoint. done says that the subtask ends with it.
+func (p *participant) commit(id checkpoint.ID) (done bool, err error) {
+	c, acked := p.cuts[id]
+	switch {
+	case acked:
+		delete(p.cuts, id)
+	case p.ended != nil: // a checkpoint that the last state went into
+		c = *p.ended
+	default:
+		return false, nil
+	}
+	if p.sink != nil {
+		if err := p.sink.Commit(c.files); err != nil {
+			return false, fmt.Errorf("publish checkpoint %d: %w", id, err)
+		}
+	}
+	if p.commits != nil {
+		p.commits.commit(c.positions)
+	}
+	return c.stops, nil
+}
+
+func (p *participant) abort(id checkpoint.ID) { delete(p.cuts, id) }
+
+// wait carries out commits and aborts until the subtask may end: its input has ended, or it was stopped.
+func (p *participant) wait(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	left := make(chan struct{}, 1)
+	p.task.mu.Lock()
+	p.task.wake = func() {
+		select {
+		case left <- struct{}{}:
+		default:
+		}
+	}
+	p.task.mu.Unlock()
+	for {
+		for _, o := range p.task.takeOrders() {
+			done, err := p.settle(o)
+			if done || err != nil {
+				return err
+			}
+		}
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// settle carries out an order that is not a trigger.
+func (p *participant) settle(o order) (done bool, err error) {
+	switch o.kind {
+	case orderCommit:
+		return p.commit(o.checkpoint)
+	case orderAbort:
+		p.abort(o.checkpoint)
+	}
+	return false, nil
+}
+
+// close waits for the uploads, which end with their context.
+func (p *participant) close() { p.uploads.Wait() }
+
+// requestCheckpoint asks for a checkpoint soon: rows wait to be published.
+func (s *Subtask) requestCheckpoint() {
+	s.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointRequest{
+		CheckpointRequest: &controlv1.CheckpointRequest{Subtask: s.Ref()}}})
+}
+
+// restoreSink publishes what the checkpoint that the subtask goes on from holds, which may have happened already, and
+// removes what earlier attempts left behind.
+func (s *Subtask) restoreSink(dir string) error {
+	if err := commitFiles(dir, s.restored.Sink.Pending); err != nil {
+		return err
+	}
+	return s.removeStale(dir)
+}
