@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"strings"
+
 	"pencere/pkg/expr/internal/syntax"
 	"pencere/pkg/sqltype"
 )
@@ -58,14 +60,11 @@ func (b *binder) caseOf(n syntax.Node, parts []*op, common func([]sqltype.Type) 
 func isCaseValue(i, parts int) bool { return i%2 == 1 || i == parts-1 }
 
 func typeList(types []sqltype.Type) string {
-	text := ""
+	names := make([]string, len(types))
 	for i, t := range types {
-		if i > 0 {
-			text += ", "
-		}
-		text += t.Nullable().String()
+		names[i] = t.Nullable().String()
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 // bindIf compiles IF(condition, then, else). The type is nullable if any argument's is, the condition's too; texts and times have the type of

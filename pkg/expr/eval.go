@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -204,7 +205,7 @@ func (e *Evaluator) run(batch arrow.RecordBatch, n int) (*vector, error) {
 	e.frame.batch, e.frame.n = batch, n
 	v, err := e.frame.eval(e.program.root, nil)
 	e.frame.batch = nil
-	if f, ok := err.(*failure); ok {
+	if f, ok := errors.AsType[*failure](err); ok {
 		line, column := locate(e.program.text, f.at)
 		return nil, &RowError{f.row, line, column, f.err}
 	}
