@@ -96,32 +96,37 @@ func (d *Daemon) RestAddr() string { return d.rest.Addr().String() }
 // RPCAddr returns the address that taskmanagers dial.
 func (d *Daemon) RPCAddr() string { return d.rpc.Addr().String() }
 
-// Run serves until ctx ends. Leadership comes and goes meanwhile; REST answers throughout. It stops the listeners first, so
-// that nothing new comes in, and Close then shuts the log.
+// Run serves until ctx ends. Leadership comes and goes meanwhile; REST answers throughout, also while the masters of jobs stop.
+// It fails when it cannot serve, or leads and cannot keep the state of jobs. Close then shuts the log.
 func (d *Daemon) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	grpcServer := grpc.NewServer()
+	serving, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	// Taskmanagers look whether a silent jobmanager is still there.
+	grpcServer := grpc.NewServer(grpc.WaitForHandlers(true), grpc.KeepaliveEnforcementPolicy(gateway.Keepalive))
 	controlv1.RegisterJobManagerServiceServer(grpcServer, d.gateway)
 	web := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
-	go func() { cancel(fmt.Errorf("serve taskmanagers: %w", grpcServer.Serve(d.rpc))) }()
+	go func() {
+		if err := grpcServer.Serve(d.rpc); err != nil {
+			fail(fmt.Errorf("serve taskmanagers: %w", err))
+		}
+	}()
 	go func() {
 		if err := web.Serve(d.rest); !errors.Is(err, http.ErrServerClosed) {
-			cancel(fmt.Errorf("serve REST: %w", err))
+			fail(fmt.Errorf("serve REST: %w", err))
 		}
 	}()
 	d.cfg.Log.Info("jobmanager started", "id", d.cfg.ID, "rest_addr", d.RestAddr(), "rpc_addr", d.RPCAddr())
-	d.lead(ctx)
+	d.lead(serving, fail)
 	stop, stopped := context.WithTimeout(context.Background(), time.Second)
 	defer stopped()
 	if err := web.Shutdown(stop); err != nil {
 		_ = web.Close() // answers that take longer are cut off
 	}
 	grpcServer.Stop()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(serving)
 }
 
 // Close shuts the log. A Daemon that did not run gives its ports back.
@@ -168,7 +173,7 @@ func (d *Daemon) settings() []rest.Setting {
 
 // lead follows this node's leadership until ctx ends. Lost and won again are two steps: what was run under the old term has
 // ended before anything runs under the new one.
-func (d *Daemon) lead(ctx context.Context) {
+func (d *Daemon) lead(ctx context.Context, fail func(error)) {
 	var term sync.WaitGroup
 	lose := func() {}
 	for {
@@ -178,12 +183,15 @@ func (d *Daemon) lead(ctx context.Context) {
 			term.Wait()
 			if !leads {
 				d.cfg.Log.Warn("leadership lost")
-				lose = func() {}
 				continue
 			}
 			var leading context.Context
 			leading, lose = context.WithCancel(ctx)
-			term.Go(func() { d.leadTerm(leading) })
+			term.Go(func() {
+				if err := d.leadTerm(leading); err != nil {
+					fail(err)
+				}
+			})
 		case <-ctx.Done():
 			lose()
 			term.Wait()
@@ -192,15 +200,28 @@ func (d *Daemon) lead(ctx context.Context) {
 	}
 }
 
-func (d *Daemon) leadTerm(ctx context.Context) {
-	if err := d.replica.Ready(); err != nil {
-		d.cfg.Log.Error("leadership not taken", "error", err)
-		return
+// leadTerm leads until ctx ends or another node does. Its error is that of a leader who cannot lead: nobody else will while it
+// lives.
+func (d *Daemon) leadTerm(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := d.replica.Ready()
+	if err == nil {
+		token := d.replica.Term()
+		d.cfg.Log.Info("leading", "fencing_token", token)
+		var sessions sync.WaitGroup
+		sessions.Go(func() { d.gateway.Lead(ctx, token) })
+		err = d.dispatcher.Lead(ctx)
+		cancel()
+		sessions.Wait()
 	}
-	token := d.replica.Term()
-	d.cfg.Log.Info("leading", "fencing_token", token)
-	d.gateway.Lead(ctx, token)
-	if err := d.dispatcher.Lead(ctx); err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("leadership ended", "error", err)
+	switch {
+	case errors.Is(err, replica.ErrNotLeader):
+		d.cfg.Log.Warn("leadership ended", "error", err)
+		return nil
+	case errors.Is(err, context.Canceled):
+		return nil
+	default:
+		return fmt.Errorf("lead: %w", err)
 	}
 }

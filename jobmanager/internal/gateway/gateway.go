@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 )
 
@@ -24,6 +25,10 @@ const (
 	heartbeatInterval = time.Second
 	heartbeatTimeout  = 10 * time.Second
 )
+
+// Keepalive is how often at most a taskmanager may ask whether the connection is alive, which it does with a jobmanager that
+// says nothing.
+var Keepalive = keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}
 
 // Jobs receives what taskmanagers report of subtasks. Reports for unknown jobs or old attempts are its to ignore.
 type Jobs interface {
@@ -40,9 +45,15 @@ type Gateway struct {
 	jobs Jobs
 	log  *slog.Logger
 
-	mu      sync.Mutex
-	leading context.Context // ends with the leadership; nil before
-	token   uint64
+	mu   sync.Mutex
+	term *term // nil: not leading
+}
+
+// term is one leadership.
+type term struct {
+	ctx      context.Context // ends with the leadership
+	token    uint64
+	sessions sync.WaitGroup
 }
 
 // New returns a gateway that turns taskmanagers away until Lead.
@@ -50,97 +61,135 @@ func New(pool *slotpool.Pool, jobs Jobs, log *slog.Logger) *Gateway {
 	return &Gateway{pool: pool, jobs: jobs, log: log}
 }
 
-// Lead accepts taskmanagers until ctx, the leadership, ends. token is the fencing token of this leadership.
+// Lead accepts taskmanagers until ctx, the leadership, ends, and returns when all of them have left the pool. token is the
+// fencing token of this leadership.
 func (g *Gateway) Lead(ctx context.Context, token uint64) {
+	t := &term{ctx: ctx, token: token}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.leading, g.token = ctx, token
+	g.term = t
+	g.mu.Unlock()
+	<-ctx.Done()
+	g.mu.Lock()
+	g.term = nil // no session begins from here on
+	g.mu.Unlock()
+	t.sessions.Wait()
 }
 
-func (g *Gateway) leadership() (context.Context, uint64) {
+// enter counts a session of the present leadership, if there is one; left ends it.
+func (g *Gateway) enter() (t *term, left func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.leading, g.token
+	if g.term == nil {
+		return nil, nil
+	}
+	g.term.sessions.Add(1)
+	return g.term, g.term.sessions.Done
 }
 
 // Connect implements the control service.
 func (g *Gateway) Connect(stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]) error {
-	leading, token := g.leadership()
-	if leading == nil || leading.Err() != nil {
-		return status.Error(codes.FailedPrecondition, "this jobmanager does not lead")
+	term, left := g.enter()
+	if term == nil {
+		return status.Error(codes.FailedPrecondition, errNotLeading.Error())
 	}
-	first, err := stream.Recv()
+	defer left()
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(term.ctx, func() { cancel(errNotLeading) })()
+	s := newSession(stream, term.token)
+	go func() { s.ended <- g.read(s) }()
+	go func() { s.ended <- s.write(ctx) }()
+	go func() { s.ended <- s.watch(ctx) }()
+	select {
+	case r := <-s.registered:
+		return g.serve(s, r)
+	case err := <-s.ended:
+		return err
+	}
+}
+
+// serve registers the taskmanager and keeps it until its stream breaks.
+func (g *Gateway) serve(s *session, r *controlv1.Register) error {
+	id := r.GetTaskManagerId()
+	s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Registered{
+		Registered: &controlv1.Registered{HeartbeatIntervalMs: heartbeatInterval.Milliseconds()}}})
+	g.log.Info("taskmanager registered", "task_manager_id", id, "slots", r.GetSlots(), "data_address", r.GetDataAddress())
+	unregister := g.pool.Register(slotpool.TaskManager{
+		ID: id, DataAddress: r.GetDataAddress(), Slots: int(r.GetSlots()), CPUCores: int(r.GetCpuCores()),
+		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Send: s.send,
+	})
+	reason := "its connection ended"
+	if err := <-s.ended; !errors.Is(err, io.EOF) {
+		reason = "its connection broke: " + err.Error()
+	}
+	g.log.Warn("taskmanager lost", "task_manager_id", id, "reason", reason)
+	unregister(reason)
+	return status.Error(codes.Unavailable, reason)
+}
+
+// read takes the registration, and then hands on what the taskmanager says until the stream breaks.
+func (g *Gateway) read(s *session) error {
+	first, err := s.receive()
 	if err != nil {
 		return err
 	}
 	register := first.GetRegister()
-	if register == nil || register.GetTaskManagerId() == "" || register.GetSlots() < 1 {
+	if register.GetTaskManagerId() == "" || register.GetSlots() < 1 {
 		return status.Error(codes.InvalidArgument, "a taskmanager must first register with an id and slots")
 	}
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	defer context.AfterFunc(leading, cancel)()
-	s := &session{id: register.GetTaskManagerId(), stream: stream, token: token, wake: make(chan struct{}, 1)}
-	s.heard.Store(time.Now().UnixNano())
-	return g.serve(ctx, s, register)
-}
-
-// serve registers the taskmanager and keeps it until its stream breaks.
-func (g *Gateway) serve(ctx context.Context, s *session, r *controlv1.Register) error {
-	s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Registered{
-		Registered: &controlv1.Registered{HeartbeatIntervalMs: heartbeatInterval.Milliseconds()}}})
-	g.log.Info("taskmanager registered", "task_manager_id", s.id, "slots", r.GetSlots(), "data_address", r.GetDataAddress())
-	g.pool.Register(slotpool.TaskManager{
-		ID: s.id, DataAddress: r.GetDataAddress(), Slots: int(r.GetSlots()), CPUCores: int(r.GetCpuCores()),
-		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Send: s.send,
-	})
-	ended := make(chan error, 3)
-	go func() { ended <- s.write(ctx) }()
-	go func() { ended <- g.read(s) }()
-	go func() { ended <- s.watch(ctx) }()
-	err := <-ended
-	reason := "its connection ended"
-	if err != nil && !errors.Is(err, io.EOF) {
-		reason = "its connection broke: " + err.Error()
-	}
-	g.log.Warn("taskmanager lost", "task_manager_id", s.id, "reason", reason)
-	g.pool.Unregister(s.id, reason)
-	return status.Error(codes.Unavailable, reason)
-}
-
-// read hands on what the taskmanager says until the stream breaks.
-func (g *Gateway) read(s *session) error {
+	s.registered <- register
 	for {
-		m, err := s.stream.Recv()
+		m, err := s.receive()
 		if err != nil {
 			return err
 		}
-		s.heard.Store(time.Now().UnixNano())
-		switch m := m.GetMessage().(type) {
-		case *controlv1.ConnectRequest_Heartbeat:
-			g.pool.Heartbeat(s.id, m.Heartbeat.GetHeapUsedBytes(), m.Heartbeat.GetResidentBytes())
-			for _, r := range m.Heartbeat.GetSubtasks() {
-				g.jobs.SubtaskReport(r)
-			}
-		case *controlv1.ConnectRequest_SubtaskUpdate:
-			g.jobs.SubtaskUpdate(s.id, m.SubtaskUpdate)
-		case *controlv1.ConnectRequest_FilesFinished:
-			g.jobs.FilesFinished(m.FilesFinished)
+		g.handle(register.GetTaskManagerId(), m)
+	}
+}
+
+func (g *Gateway) handle(taskManagerID string, m *controlv1.ConnectRequest) {
+	switch m := m.GetMessage().(type) {
+	case *controlv1.ConnectRequest_Heartbeat:
+		g.pool.Heartbeat(taskManagerID, m.Heartbeat.GetHeapUsedBytes(), m.Heartbeat.GetResidentBytes())
+		for _, r := range m.Heartbeat.GetSubtasks() {
+			g.jobs.SubtaskReport(r)
 		}
+	case *controlv1.ConnectRequest_SubtaskUpdate:
+		g.jobs.SubtaskUpdate(taskManagerID, m.SubtaskUpdate)
+	case *controlv1.ConnectRequest_FilesFinished:
+		g.jobs.FilesFinished(m.FilesFinished)
 	}
 }
 
 // session is one taskmanager's stream. Messages to it wait in a queue without bound, so that nobody who sends holds
 // anything up; there are few of them.
 type session struct {
-	id     string
-	stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]
-	token  uint64
-	wake   chan struct{}
-	heard  atomic.Int64 // unix ns of the last message
+	stream     grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]
+	token      uint64
+	registered chan *controlv1.Register // holds the first message
+	ended      chan error               // has room for all who send, of whom only the first is heard
+	wake       chan struct{}            // holds a token when the queue may hold something
+	heard      atomic.Int64             // unix ns of the last message
 
 	mu    sync.Mutex
 	queue []*controlv1.ConnectResponse
+}
+
+func newSession(stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse], token uint64) *session {
+	s := &session{
+		stream: stream, token: token,
+		registered: make(chan *controlv1.Register, 1), ended: make(chan error, 3), wake: make(chan struct{}, 1),
+	}
+	s.heard.Store(time.Now().UnixNano())
+	return s
+}
+
+func (s *session) receive() (*controlv1.ConnectRequest, error) {
+	m, err := s.stream.Recv()
+	if err == nil {
+		s.heard.Store(time.Now().UnixNano())
+	}
+	return m, err
 }
 
 func (s *session) send(m *controlv1.ConnectResponse) {
@@ -193,4 +242,7 @@ func (s *session) watch(ctx context.Context) error {
 	}
 }
 
-var errSilent = errors.New("no heartbeat for " + heartbeatTimeout.String())
+var (
+	errNotLeading = errors.New("this jobmanager does not lead")
+	errSilent     = errors.New("no heartbeat for " + heartbeatTimeout.String())
+)

@@ -69,9 +69,15 @@ type Dispatcher struct {
 	cfg Config
 
 	mu      sync.Mutex
-	leading context.Context // nil or ended: not leading
-	running sync.WaitGroup
+	term    *term // nil: not leading
 	masters map[string]*master
+}
+
+// term is one leadership.
+type term struct {
+	ctx     context.Context // ends with the leadership
+	resign  context.CancelCauseFunc
+	running sync.WaitGroup // the masters
 }
 
 // New returns a dispatcher that refuses work until Lead.
@@ -79,21 +85,31 @@ func New(cfg Config) *Dispatcher {
 	return &Dispatcher{cfg: cfg, masters: make(map[string]*master)}
 }
 
-// Lead recovers the jobs that have not ended and takes new ones until ctx, the leadership, ends. It returns when all
-// masters have stopped.
+// Lead recovers the jobs that have not ended and takes new ones until ctx, the leadership, ends, or the log does not keep
+// what a job came to. It returns why, when all masters have stopped.
 func (d *Dispatcher) Lead(ctx context.Context) error {
+	t := &term{}
+	t.ctx, t.resign = context.WithCancelCause(ctx)
+	defer t.resign(nil)
+	d.begin(t)
+	d.forget(t.ctx)
 	d.mu.Lock()
-	d.leading = ctx
+	d.term = nil // no master starts from here on
+	d.mu.Unlock()
+	t.running.Wait()
+	return context.Cause(t.ctx)
+}
+
+func (d *Dispatcher) begin(t *term) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.term = t
 	clear(d.masters)
 	for _, job := range d.cfg.Log.Jobs() {
 		if err := d.startLocked(job); err != nil {
 			d.cfg.Logger.Error("job not recovered", "job_id", job.GetJobId(), "error", err)
 		}
 	}
-	d.mu.Unlock()
-	d.forget(ctx)
-	d.running.Wait()
-	return context.Cause(ctx)
 }
 
 // forget removes jobs that ended long ago, until ctx ends.
@@ -130,20 +146,31 @@ func (d *Dispatcher) forgetOld(ctx context.Context) {
 	}
 }
 
+// startLocked starts a master for a job that has none: Submit and a leadership that begins may both see a new job.
 func (d *Dispatcher) startLocked(job *storagev1.Job) error {
-	m, err := newMaster(d.cfg, job)
+	if d.masters[job.GetJobId()] != nil {
+		return nil
+	}
+	m, err := newMaster(d.cfg, job, d.term.resign)
 	if err != nil {
 		return err
 	}
 	d.masters[m.id] = m
-	if m.terminal() {
-		return nil
+	if ctx := d.term.ctx; !m.terminal() {
+		d.term.running.Go(func() { m.run(ctx) })
 	}
-	d.running.Go(func() { m.run(d.leading) })
 	return nil
 }
 
-// Submit checks a job, makes it durable and starts it. An error in the spec is a jobspec.Errors.
+// leads reports whether this jobmanager leads now.
+func (d *Dispatcher) leads() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.term != nil && d.term.ctx.Err() == nil
+}
+
+// Submit checks a job, makes it durable and starts it. Errors: jobspec.Errors for what is wrong with the spec, ErrNotLeading,
+// those of the log.
 func (d *Dispatcher) Submit(ctx context.Context, spec Spec) (string, error) {
 	logical, err := jobspec.Parse(spec.File, []byte(spec.Text), func(name string) (string, bool) {
 		value, ok := spec.Vars[name]
@@ -156,21 +183,27 @@ func (d *Dispatcher) Submit(ctx context.Context, spec Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !d.leads() {
+		return "", ErrNotLeading
+	}
 	id := newJobID()
 	submit := &storagev1.SubmitJob{JobId: id, Name: logical.Name, Spec: spec.Text, Plan: encoded, SubmittedMs: d.cfg.Now().UnixMilli()}
 	if err := d.cfg.Log.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_SubmitJob{SubmitJob: submit}}); err != nil {
+		if errors.Is(err, replica.ErrNotLeader) {
+			return "", ErrNotLeading
+		}
 		return "", fmt.Errorf("keep the job: %w", err)
 	}
 	job, err := d.cfg.Log.Job(id)
 	if err != nil {
 		return "", err
 	}
+	d.cfg.Logger.Info("job submitted", "job_id", id, "job", logical.Name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.leading == nil || d.leading.Err() != nil {
-		return "", ErrNotLeading
+	if d.term == nil {
+		return id, nil // it is in the log: whoever leads next starts it
 	}
-	d.cfg.Logger.Info("job submitted", "job_id", id, "job", logical.Name)
 	return id, d.startLocked(job)
 }
 
@@ -191,8 +224,12 @@ func (d *Dispatcher) master(id string) (*master, error) {
 	return m, nil
 }
 
-// Cancel asks a job to end. One that was cancelled before is left as it is; one that ended otherwise is a *TerminalError.
+// Cancel asks a job to end. One that was cancelled before is left as it is. Errors: ErrNotLeading, ErrNoJob, and *TerminalError
+// for a job that ended otherwise.
 func (d *Dispatcher) Cancel(_ context.Context, id string) error {
+	if !d.leads() {
+		return ErrNotLeading
+	}
 	m, err := d.master(id)
 	if err != nil {
 		return err

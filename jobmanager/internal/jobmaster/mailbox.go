@@ -28,9 +28,12 @@ func (b *mailbox) post(e any) {
 	}
 }
 
-// next returns what was posted first, or ctx's error.
+// next returns what was posted first, or ctx's error. Once ctx has ended nothing more is taken.
 func (b *mailbox) next(ctx context.Context) (any, error) {
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		b.mu.Lock()
 		if queue := b.queue; len(queue) > 0 {
 			e := queue[0]

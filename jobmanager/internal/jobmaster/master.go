@@ -22,33 +22,51 @@ type master struct {
 	cfg     Config
 	id      string
 	program *plan.Program
-	machine *jobfsm.Job // used by the loop alone
 	mailbox *mailbox
+	resign  context.CancelCauseFunc // ends the leadership
+
+	// used by the loop alone
+	machine    *jobfsm.Job
+	restart    *time.Timer // of the delay before a restart; nil before the first
+	background sync.WaitGroup
 
 	mu    sync.Mutex
 	state state // what is shown; guarded by mu
 }
 
-var _ slotpool.Holder = (*master)(nil)
-
-// slotsGranted is posted by the pool's goroutine; the loop deploys.
-type slotsGranted struct{ slots []slotpool.Slot }
-
-// slotsLost is posted when a taskmanager with slots of the job went away.
-type slotsLost struct{ taskManagerID, reason string }
-
-// splitsFound is posted by the discovery. It closes done when the splits are durable, or cannot be.
-type splitsFound struct {
-	splits []kafka.Split
-	done   chan struct{}
+// claim is the request for slots of one attempt: a grant that comes late must not be taken for the next attempt's.
+type claim struct {
+	*master
+	attempt int
 }
 
-func newMaster(cfg Config, job *storagev1.Job) (*master, error) {
+var _ slotpool.Holder = claim{}
+
+// Events beside those of jobfsm.
+type (
+	// slotsGranted is posted when an attempt has its slots.
+	slotsGranted struct {
+		attempt int
+		slots   []slotpool.Slot
+	}
+	// slotsLost is posted when a taskmanager with slots of an attempt went away.
+	slotsLost struct {
+		attempt               int
+		taskManagerID, reason string
+	}
+	// splitsFound is posted by the discovery. The loop closes done when it has taken them.
+	splitsFound struct {
+		splits []kafka.Split
+		done   chan struct{}
+	}
+)
+
+func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (*master, error) {
 	program, err := decodePlan(job.GetPlan())
 	if err != nil {
 		return nil, fmt.Errorf("read plan of job %s: %w", job.GetJobId(), err)
 	}
-	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox()}
+	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox(), resign: resign}
 	m.machine = jobfsm.New(replica.Status(job.GetStatus()), int(job.GetAttempt()), program.Job.Restart, cfg.Random)
 	m.state = newState(job, program)
 	return m, nil
@@ -65,8 +83,10 @@ func (m *master) post(e any) { m.mailbox.post(e) }
 
 // run works until the job has ended or ctx, the leadership, does.
 func (m *master) run(ctx context.Context) {
+	defer m.background.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer m.stopTimer()
 	m.perform(ctx, m.machine.Recover())
 	if m.machine.Status() == jobfsm.Running {
 		m.discover(ctx)
@@ -86,9 +106,13 @@ func (m *master) handle(ctx context.Context, e any) {
 	case jobfsm.Event:
 		m.step(ctx, e)
 	case slotsGranted:
-		m.deploy(ctx, e.slots)
+		if e.attempt == m.machine.Attempt() {
+			m.deploy(ctx, e.slots)
+		}
 	case slotsLost:
-		m.lost(ctx, e)
+		if e.attempt == m.machine.Attempt() {
+			m.lost(ctx, e)
+		}
 	case splitsFound:
 		m.addSplits(ctx, e.splits)
 		close(e.done)
@@ -113,17 +137,19 @@ func (m *master) perform(ctx context.Context, actions []jobfsm.Action) {
 		case jobfsm.ReleaseSlots:
 			m.cfg.Slots.Release(m.id)
 		case jobfsm.StartTimer:
-			m.startTimer(ctx, a.After)
+			m.startTimer(a.After)
 		}
 	}
 }
 
-// apply commits a command. Without the log nothing can go on here: the leadership is about to end, and whoever
-// leads next starts from what the log has.
-func (m *master) apply(ctx context.Context, c *storagev1.Command) {
-	if err := m.cfg.Log.Apply(ctx, c); err != nil && ctx.Err() == nil {
-		m.cfg.Logger.Error("job state not kept", "job_id", m.id, "error", err)
+// apply commits a command and reports whether it is kept. Without the log nothing can go on here: the leadership ends,
+// and whoever leads next starts from what the log has.
+func (m *master) apply(ctx context.Context, c *storagev1.Command) bool {
+	err := m.cfg.Log.Apply(ctx, c)
+	if err != nil {
+		m.resign(fmt.Errorf("keep the state of job %s: %w", m.id, err))
 	}
+	return err == nil
 }
 
 func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
@@ -134,7 +160,9 @@ func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
 			TimeMs: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerId: a.Failure.TaskManagerID,
 		}
 	}
-	m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_SetJobStatus{SetJobStatus: change}})
+	if !m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_SetJobStatus{SetJobStatus: change}}) {
+		return
+	}
 	m.mu.Lock()
 	m.state.setStatus(a, now)
 	m.mu.Unlock()
@@ -146,20 +174,28 @@ func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
 }
 
 func (m *master) requestSlots(ctx context.Context, attempt int) {
-	m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_BeginAttempt{
-		BeginAttempt: &storagev1.BeginAttempt{JobId: m.id, Attempt: int32(attempt)}}})
+	if !m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_BeginAttempt{
+		BeginAttempt: &storagev1.BeginAttempt{JobId: m.id, Attempt: int32(attempt)}}}) {
+		return
+	}
 	if attempt > 0 {
 		m.cfg.Logger.Warn("job reads again from where it started: it has no checkpoint to go on from", "job_id", m.id, "attempt", attempt)
 	}
 	m.mu.Lock()
 	m.state.beginAttempt(attempt)
 	m.mu.Unlock()
-	m.cfg.Slots.Request(m.id, m)
+	m.cfg.Slots.Request(m.id, claim{m, attempt})
 }
 
-func (m *master) startTimer(ctx context.Context, after time.Duration) {
-	timer := time.AfterFunc(after, func() { m.post(jobfsm.RestartDue{}) })
-	context.AfterFunc(ctx, func() { timer.Stop() })
+func (m *master) startTimer(after time.Duration) {
+	m.stopTimer()
+	m.restart = time.AfterFunc(after, func() { m.post(jobfsm.RestartDue{}) })
+}
+
+func (m *master) stopTimer() {
+	if m.restart != nil {
+		m.restart.Stop()
+	}
 }
 
 // Parallelism implements slotpool.Holder.
@@ -178,24 +214,24 @@ func (m *master) Parallelism(free int) int {
 }
 
 // Granted implements slotpool.Holder.
-func (m *master) Granted(slots []slotpool.Slot) { m.post(slotsGranted{slots}) }
+func (c claim) Granted(slots []slotpool.Slot) { c.post(slotsGranted{c.attempt, slots}) }
 
 // Lost implements slotpool.Holder.
-func (m *master) Lost(taskManagerID, reason string) { m.post(slotsLost{taskManagerID, reason}) }
+func (c claim) Lost(taskManagerID, reason string) {
+	c.post(slotsLost{c.attempt, taskManagerID, reason})
+}
 
 // deploy sends every subtask of the attempt to its slot: one of each vertex to each, as slots are shared. A subtask
 // finds its peers by the endpoints it is given; the order of arrival does not matter.
 func (m *master) deploy(ctx context.Context, slots []slotpool.Slot) {
-	attempt := m.machine.Attempt()
-	ids := subtaskIDs(m.program, len(slots))
-	m.mu.Lock()
-	m.state.deploy(attempt, slots, m.cfg.Now().UnixMilli())
-	messages := deployments(m.id, m.program, m.state.encodedPlan, attempt, slots, m.state.assigned)
-	m.mu.Unlock()
-	m.step(ctx, jobfsm.SlotsGranted{Subtasks: ids})
+	m.step(ctx, jobfsm.SlotsGranted{Subtasks: subtaskIDs(m.program, len(slots))})
 	if m.machine.Status() != jobfsm.Running {
 		return
 	}
+	m.mu.Lock()
+	m.state.deploy(m.machine.Attempt(), slots, m.cfg.Now().UnixMilli())
+	messages := m.deployments(slots)
+	m.mu.Unlock()
 	for _, d := range messages {
 		d.to.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_DeploySubtask{DeploySubtask: d.message}})
 	}
@@ -212,12 +248,15 @@ func (m *master) cancelSubtasks(ids []jobfsm.SubtaskID) {
 		}
 		s.enter(jobfsm.SubtaskCanceling, now)
 		s.slot.TaskManager.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CancelSubtask{
-			CancelSubtask: &controlv1.CancelSubtask{Subtask: m.ref(id, m.state.attempt)}}})
+			CancelSubtask: &controlv1.CancelSubtask{Subtask: m.ref(id)}}})
 	}
 }
 
-func (m *master) ref(id jobfsm.SubtaskID, attempt int) *controlv1.SubtaskRef {
-	return &controlv1.SubtaskRef{JobId: m.id, VertexId: id.VertexID, SubtaskIndex: int32(id.Index), Attempt: int32(attempt)}
+// ref names a subtask of the loop's attempt.
+func (m *master) ref(id jobfsm.SubtaskID) *controlv1.SubtaskRef {
+	return &controlv1.SubtaskRef{
+		JobId: m.id, VertexId: id.VertexID, SubtaskIndex: int32(id.Index), Attempt: int32(m.machine.Attempt()),
+	}
 }
 
 func (m *master) lost(ctx context.Context, e slotsLost) {
@@ -240,18 +279,23 @@ func (m *master) discover(ctx context.Context) {
 	}
 	m.mu.Lock()
 	m.state.enumerator = enumerator
-	first := m.state.status == jobfsm.Initializing
-	if !first {
-		enumerator.Restore(m.state.splits)
-	}
+	known := m.state.splits
 	m.mu.Unlock()
+	initializing := m.machine.Status() == jobfsm.Initializing
+	first := initializing && len(known) == 0
+	if !first {
+		enumerator.Restore(known)
+	}
+	if initializing && !first { // an earlier leader kept the splits, and got no further
+		m.post(jobfsm.SplitsFound{})
+	}
 	d := discovery{enumerator: enumerator, source: source, first: first, found: m.foundSplits}
-	context.AfterFunc(ctx, enumerator.Close)
-	go func() {
+	m.background.Go(func() {
+		defer enumerator.Close()
 		if err := d.run(ctx); err != nil && ctx.Err() == nil {
 			m.post(jobfsm.JobFailed{Failure: jobfsm.Failure{Message: err.Error(), Final: true}})
 		}
-	}()
+	})
 }
 
 // foundSplits hands splits to the loop and waits until they are durable.
@@ -268,20 +312,18 @@ func (m *master) foundSplits(ctx context.Context, splits []kafka.Split) error {
 
 // addSplits keeps splits and gives them to the subtasks that run, or begins the job with them.
 func (m *master) addSplits(ctx context.Context, splits []kafka.Split) {
-	m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_AddSplits{
-		AddSplits: &storagev1.AddSplits{JobId: m.id, Splits: storedSplits(splits)}}})
+	if !m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_AddSplits{
+		AddSplits: &storagev1.AddSplits{JobId: m.id, Splits: storedSplits(splits)}}}) {
+		return
+	}
 	m.mu.Lock()
 	m.state.splits = append(m.state.splits, splits...)
-	given := m.state.assignNew(splits)
-	m.mu.Unlock()
-	for id, extra := range given {
-		m.mu.Lock()
-		s, attempt := m.state.subtask(id), m.state.attempt
-		m.mu.Unlock()
+	for s, extra := range m.state.assignNew(splits) {
 		s.slot.TaskManager.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_AddSplits{
-			AddSplits: &controlv1.AddSplits{Subtask: m.ref(id, attempt), Splits: wireSplits(extra)}}})
-		m.cfg.Logger.Info("splits added", "job_id", m.id, "subtask_index", id.Index, "splits", len(extra))
+			AddSplits: &controlv1.AddSplits{Subtask: m.ref(s.id), Splits: wireSplits(extra)}}})
+		m.cfg.Logger.Info("splits added", "job_id", m.id, "subtask_index", s.id.Index, "splits", len(extra))
 	}
+	m.mu.Unlock()
 	if m.machine.Status() == jobfsm.Initializing {
 		m.step(ctx, jobfsm.SplitsFound{})
 	}

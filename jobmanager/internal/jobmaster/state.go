@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
@@ -66,6 +67,7 @@ func newState(job *storagev1.Job, program *plan.Program) state {
 	for _, f := range job.GetFailures() {
 		s.failures = append(s.failures, view.Failure{
 			Time: f.GetTimeMs(), Message: f.GetMessage(), Task: f.GetTask(), TaskManagerID: f.GetTaskManagerId(),
+			Endpoint: endpointOf(f.GetTaskManagerId()),
 		})
 	}
 	for _, split := range job.GetSplits() {
@@ -87,8 +89,17 @@ func (s *state) setStatus(a jobfsm.SetStatus, now int64) {
 	}
 	s.failures = append(s.failures, view.Failure{
 		Time: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerID: a.Failure.TaskManagerID,
+		Endpoint: endpointOf(a.Failure.TaskManagerID),
 	})
 	s.failures = s.failures[max(0, len(s.failures)-replica.FailuresKept):]
+}
+
+// endpointOf returns the address in the id of a taskmanager, which may be gone: the id is "host:port-xxxxxx".
+func endpointOf(taskManagerID string) string {
+	if at := strings.LastIndexByte(taskManagerID, '-'); at >= 0 {
+		return taskManagerID[:at]
+	}
+	return ""
 }
 
 func (s *state) beginAttempt(attempt int) {
@@ -96,6 +107,7 @@ func (s *state) beginAttempt(attempt int) {
 	s.parallelism = 0
 	s.subtasks = nil
 	s.assigned = nil
+	s.notice = "waiting for slots: other jobs are served first"
 	clear(s.open)
 }
 
@@ -127,15 +139,15 @@ func (s *state) deploy(attempt int, slots []slotpool.Slot, now int64) {
 }
 
 // assignNew gives splits that were found while the job runs to the source subtasks.
-func (s *state) assignNew(found []kafka.Split) map[jobfsm.SubtaskID][]kafka.Split {
+func (s *state) assignNew(found []kafka.Split) map[*subtask][]kafka.Split {
 	if s.parallelism == 0 {
-		return nil
+		return nil // they are assigned with the others when there are slots
 	}
-	given := make(map[jobfsm.SubtaskID][]kafka.Split)
+	given := make(map[*subtask][]kafka.Split)
 	for i, splits := range kafka.Extend(s.assigned, found) {
 		if len(splits) > 0 {
 			s.assigned[i] = append(s.assigned[i], splits...)
-			given[s.subtasks[0][i].id] = splits
+			given[s.subtasks[0][i]] = splits
 		}
 	}
 	return given

@@ -31,31 +31,32 @@ type deployment struct {
 }
 
 // deployments says to each slot which subtasks it runs. Every subtask of a vertex sends to every one of the next.
-func deployments(jobID string, p *plan.Program, encodedPlan []byte, attempt int, slots []slotpool.Slot, assigned [][]kafka.Split) []deployment {
-	endpoints := make([][]*controlv1.Endpoint, len(p.Vertices))
-	for v, vertex := range p.Vertices {
+func (m *master) deployments(slots []slotpool.Slot) []deployment {
+	vertices := m.program.Vertices
+	endpoints := make([][]*controlv1.Endpoint, len(vertices))
+	for v, vertex := range vertices {
 		for i, slot := range slots {
 			endpoints[v] = append(endpoints[v], &controlv1.Endpoint{
-				Subtask:       &controlv1.SubtaskRef{JobId: jobID, VertexId: vertex.ID, SubtaskIndex: int32(i), Attempt: int32(attempt)},
+				Subtask:       m.ref(jobfsm.SubtaskID{VertexID: vertex.ID, Index: i}),
 				TaskManagerId: slot.TaskManager.ID, DataAddress: slot.TaskManager.DataAddress,
 			})
 		}
 	}
 	var all []deployment
-	for v := range p.Vertices {
+	for v := range vertices {
 		for i, slot := range slots {
-			m := &controlv1.DeploySubtask{
-				Subtask: endpoints[v][i].GetSubtask(), Slot: int32(slot.Index), Plan: encodedPlan, Parallelism: int32(len(slots)),
+			d := &controlv1.DeploySubtask{
+				Subtask: endpoints[v][i].GetSubtask(), Slot: int32(slot.Index), Plan: m.state.encodedPlan, Parallelism: int32(len(slots)),
 			}
 			if v == 0 {
-				m.Splits = wireSplits(assigned[i])
+				d.Splits = wireSplits(m.state.assigned[i])
 			} else {
-				m.Upstreams = endpoints[v-1]
+				d.Upstreams = endpoints[v-1]
 			}
-			if v+1 < len(p.Vertices) {
-				m.Downstreams = endpoints[v+1]
+			if v+1 < len(vertices) {
+				d.Downstreams = endpoints[v+1]
 			}
-			all = append(all, deployment{to: slot.TaskManager, message: m})
+			all = append(all, deployment{to: slot.TaskManager, message: d})
 		}
 	}
 	return all

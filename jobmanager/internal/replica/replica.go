@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
@@ -62,7 +63,7 @@ func Open(cfg Config) (*Replica, error) {
 	}
 	r := &Replica{table: newTable(), store: store, close: []io.Closer{store}}
 	if err := r.start(cfg, dir); err != nil {
-		return nil, errors.Join(err, r.closeAll())
+		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
@@ -93,7 +94,24 @@ func (r *Replica) start(cfg Config, dir string) error {
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
-	return nil
+	return r.checkMember(cfg)
+}
+
+// checkMember refuses a directory of another node's: without a vote in its log this one would wait for ever to lead.
+func (r *Replica) checkMember(cfg Config) error {
+	known := r.raft.GetConfiguration()
+	if err := known.Error(); err != nil {
+		return fmt.Errorf("read raft configuration: %w", err)
+	}
+	var members []string
+	for _, server := range known.Configuration().Servers {
+		if server.ID == raft.ServerID(cfg.ID) {
+			return nil
+		}
+		members = append(members, string(server.ID))
+	}
+	return fmt.Errorf("data directory %s belongs to jobmanager %s, not to %s: give its --id or another --data-dir",
+		cfg.Dir, strings.Join(members, ", "), cfg.ID)
 }
 
 // transport is TCP among peers and memory for a node alone, which then needs no port.
@@ -146,12 +164,13 @@ func (r *Replica) Leadership() <-chan bool { return r.raft.LeaderCh() }
 // Term returns the current Raft term: the fencing token of whoever leads in it.
 func (r *Replica) Term() uint64 { return r.raft.CurrentTerm() }
 
-// Ready waits until every command that was committed before this node became leader is in the table.
+// Ready waits until every command that was committed before this node became leader is in the table. Its error is
+// ErrNotLeader, or names an entry of the log that this program cannot read.
 func (r *Replica) Ready() error {
 	if err := r.raft.Barrier(applyTimeout).Error(); err != nil {
-		return fmt.Errorf("wait for the log: %w", err)
+		return fmt.Errorf("wait for the log: %w", leaderError(err))
 	}
-	return nil
+	return r.table.unreadable()
 }
 
 // Apply commits a command to the log and returns once it is durable and in the table. Its error is ErrNotLeader, the
@@ -166,15 +185,20 @@ func (r *Replica) Apply(ctx context.Context, c *storagev1.Command) error {
 	}
 	future := r.raft.Apply(data, applyTimeout)
 	if err := future.Error(); err != nil {
-		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipLost) {
-			return fmt.Errorf("%w: %w", ErrNotLeader, err)
-		}
-		return fmt.Errorf("commit to the log: %w", err)
+		return fmt.Errorf("commit to the log: %w", leaderError(err))
 	}
 	if err, ok := future.Response().(error); ok {
 		return err
 	}
 	return nil
+}
+
+// leaderError marks the errors of a node that does not lead, or not any more.
+func leaderError(err error) error {
+	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipLost) || errors.Is(err, raft.ErrRaftShutdown) {
+		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	}
+	return err
 }
 
 // Job returns a job; it must not be changed. The error wraps ErrNoJob.
@@ -191,12 +215,10 @@ func (r *Replica) Jobs() []*storagev1.Job { return r.table.all() }
 
 // Close stops the replica. What was applied stays on disk.
 func (r *Replica) Close() error {
-	err := r.raft.Shutdown().Error()
-	return errors.Join(err, r.closeAll())
-}
-
-func (r *Replica) closeAll() error {
 	var errs []error
+	if r.raft != nil {
+		errs = append(errs, r.raft.Shutdown().Error())
+	}
 	for _, c := range r.close {
 		errs = append(errs, c.Close())
 	}

@@ -3,6 +3,7 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ const FailuresKept = 16
 type table struct {
 	mu   sync.RWMutex
 	jobs map[string]*storagev1.Job
+	err  error // names the first entry that this program cannot read; what follows it cannot be trusted
 }
 
 var _ raft.FSM = (*table)(nil)
@@ -33,13 +35,28 @@ func newTable() *table { return &table{jobs: make(map[string]*storagev1.Job)} }
 
 // Apply implements raft.FSM. Its response is an error or nil.
 func (t *table) Apply(entry *raft.Log) any {
-	var c storagev1.Command
-	if err := proto.Unmarshal(entry.Data, &c); err != nil {
-		return fmt.Errorf("read log entry %d: %w", entry.Index, err)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var c storagev1.Command
+	err := proto.Unmarshal(entry.Data, &c)
+	if err == nil && c.GetCommand() == nil {
+		err = errUnknownCommand
+	}
+	if err != nil {
+		t.err = cmp.Or(t.err, fmt.Errorf("read log entry %d: %w", entry.Index, err))
+		return t.err
+	}
 	return t.apply(&c)
+}
+
+// errUnknownCommand is about an entry that holds none of the commands known here.
+var errUnknownCommand = errors.New("unknown command: a newer jobmanager wrote it, run that one")
+
+// unreadable returns why the table does not hold what the log says, or nil.
+func (t *table) unreadable() error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.err
 }
 
 func (t *table) apply(c *storagev1.Command) error {
@@ -58,7 +75,7 @@ func (t *table) apply(c *storagev1.Command) error {
 		delete(t.jobs, c.ForgetJob.GetJobId())
 		return nil
 	default:
-		return fmt.Errorf("unknown command %T: this jobmanager is older than the one that wrote the log", c)
+		return errUnknownCommand
 	}
 }
 

@@ -27,12 +27,13 @@ type TaskManager struct {
 	Send func(*controlv1.ConnectResponse)
 }
 
-// Holder is a job that wants slots. Its methods are called without any lock of the pool held, one at a time for one
-// request; they must not block.
+// Holder is a job's request for slots. Calls to holders come one at a time, in the order of what happened to the pool.
 type Holder interface {
-	// Parallelism says how many slots the job takes when so many are free; 0 lets it wait.
+	// Parallelism says how many slots the job takes when so many are free; 0 lets it wait. It is asked while the pool is
+	// locked: it must not call the pool.
 	Parallelism(free int) int
-	// Granted hands the slots over. They are the holder's until it calls Release or their taskmanager is lost.
+	// Granted hands the slots over. They are the holder's until Release, or until their taskmanager is lost. Granted and
+	// Lost must not block, but may call the pool. One that has begun beside a Release can still end after it.
 	Granted(slots []Slot)
 	// Lost says that a taskmanager with slots of the holder went away.
 	Lost(taskManagerID, reason string)
@@ -51,7 +52,8 @@ type Pool struct {
 	mu      sync.Mutex
 	members map[string]*member
 	waiting []request
-	notify  sync.Mutex // serializes calls to holders; never taken while mu is held
+	due     []call
+	telling bool // somebody makes the calls that are due
 }
 
 type member struct {
@@ -72,36 +74,43 @@ type request struct {
 	holder Holder
 }
 
+// call is a call to a holder that is to be made.
+type call struct {
+	jobID string
+	make  func()
+}
+
 // New returns an empty pool that takes the time of heartbeats from now.
 func New(now func() time.Time) *Pool {
 	return &Pool{now: now, members: make(map[string]*member)}
 }
 
-// Register adds a taskmanager. One that was registered under the same id is lost first: it has started anew.
-func (p *Pool) Register(tm TaskManager) {
-	p.Unregister(tm.ID, "it registered anew")
-	p.mu.Lock()
-	p.members[tm.ID] = &member{TaskManager: tm, holders: make([]held, tm.Slots), heartbeat: p.now()}
-	p.mu.Unlock()
-	p.grant()
+// Register adds a taskmanager. One that was registered under the same id is lost: it has started anew. unregister takes back
+// this registration, and no later one under the same id; the holders of its slots are told.
+func (p *Pool) Register(tm TaskManager) (unregister func(reason string)) {
+	m := &member{TaskManager: tm, holders: make([]held, tm.Slots), heartbeat: p.now()}
+	p.change(func() {
+		if before := p.members[tm.ID]; before != nil {
+			p.removeLocked(before, "it registered anew")
+		}
+		p.members[tm.ID] = m
+	})
+	return func(reason string) {
+		p.change(func() {
+			if p.members[tm.ID] == m {
+				p.removeLocked(m, reason)
+			}
+		})
+	}
 }
 
-// Unregister removes a taskmanager and tells the holders of its slots.
-func (p *Pool) Unregister(id, reason string) {
-	p.mu.Lock()
-	m := p.members[id]
-	delete(p.members, id)
-	p.mu.Unlock()
-	if m == nil {
-		return
-	}
+func (p *Pool) removeLocked(m *member, reason string) {
+	delete(p.members, m.ID)
 	told := make(map[string]bool)
-	p.notify.Lock()
-	defer p.notify.Unlock()
 	for _, h := range m.holders {
 		if h.holder != nil && !told[h.jobID] {
 			told[h.jobID] = true
-			h.holder.Lost(id, reason)
+			p.due = append(p.due, call{h.jobID, func() { h.holder.Lost(m.ID, reason) }})
 		}
 	}
 }
@@ -117,56 +126,49 @@ func (p *Pool) Heartbeat(id string, heap, resident int64) {
 
 // Request puts a job in line for slots. It has no request and no slots yet.
 func (p *Pool) Request(jobID string, holder Holder) {
-	p.mu.Lock()
-	p.waiting = append(p.waiting, request{jobID, holder})
-	p.mu.Unlock()
-	p.grant()
+	p.change(func() { p.waiting = append(p.waiting, request{jobID, holder}) })
 }
 
 // Release gives all slots of a job back, and its place in line.
 func (p *Pool) Release(jobID string) {
-	p.mu.Lock()
-	p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.jobID == jobID })
-	for _, m := range p.members {
-		for i := range m.holders {
-			if m.holders[i].jobID == jobID {
-				m.holders[i] = held{}
+	p.change(func() {
+		p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.jobID == jobID })
+		p.due = slices.DeleteFunc(p.due, func(c call) bool { return c.jobID == jobID })
+		for _, m := range p.members {
+			for i := range m.holders {
+				if m.holders[i].jobID == jobID {
+					m.holders[i] = held{}
+				}
 			}
 		}
-	}
-	p.mu.Unlock()
-	p.grant()
+	})
 }
 
-// grant serves the line as far as the free slots go.
-func (p *Pool) grant() {
-	p.notify.Lock()
-	defer p.notify.Unlock()
-	for {
-		r, slots := p.next()
-		if r.holder == nil {
-			return
-		}
-		r.holder.Granted(slots)
-	}
-}
-
-// next takes the first request out of the line if there are slots for it, and marks them as its own.
-func (p *Pool) next() (request, []Slot) {
+// change makes a change, serves the line as far as the free slots go, and tells holders what came of it.
+func (p *Pool) change(what func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	what()
+	for p.grantLocked() {
+		continue
+	}
+	p.tellLocked()
+}
+
+// grantLocked takes the first request out of the line if there are slots for it, and marks them as its own.
+func (p *Pool) grantLocked() bool {
 	if len(p.waiting) == 0 {
-		return request{}, nil
+		return false
 	}
 	r := p.waiting[0]
-	free, count := p.free()
+	free, count := p.freeLocked()
 	want := r.holder.Parallelism(count)
 	if want <= 0 {
-		return request{}, nil
+		return false
 	}
 	picked := scheduler.Slots(free, want)
 	if picked == nil {
-		return request{}, nil
+		return false
 	}
 	p.waiting = p.waiting[1:]
 	slots := make([]Slot, len(picked))
@@ -175,10 +177,29 @@ func (p *Pool) next() (request, []Slot) {
 		m.holders[s.Index] = held{r.jobID, r.holder}
 		slots[i] = Slot{Index: s.Index, TaskManager: m.TaskManager}
 	}
-	return r, slots
+	p.due = append(p.due, call{r.jobID, func() { r.holder.Granted(slots) }})
+	return true
 }
 
-func (p *Pool) free() (all []scheduler.TaskManager, count int) {
+// tellLocked makes the calls that are due, each without the lock, so that a holder may call the pool. Whoever comes
+// meanwhile, perhaps from within such a call, leaves theirs to it.
+func (p *Pool) tellLocked() {
+	if p.telling {
+		return
+	}
+	p.telling = true
+	for len(p.due) > 0 {
+		next := p.due[0]
+		p.due = p.due[1:]
+		p.mu.Unlock()
+		next.make()
+		p.mu.Lock()
+	}
+	p.telling = false
+}
+
+// freeLocked lists the free slots by taskmanager.
+func (p *Pool) freeLocked() (all []scheduler.TaskManager, count int) {
 	for id, m := range p.members {
 		tm := scheduler.TaskManager{ID: id}
 		for i, h := range m.holders {

@@ -79,6 +79,7 @@ func (k *Keyed) Rows(ctx context.Context, rows Rows) error {
 		return err
 	}
 	k.counters.RecordsOut.Add(batch.NumRows())
+	k.counters.BytesOut.Add(bufferBytes(batch))
 	if len(k.senders) == 1 {
 		return k.senders[0].Send(ctx, exchange.Element{Kind: exchange.Batch, Batch: batch})
 	}

@@ -67,7 +67,7 @@ type Counters struct {
 	Collapsed, OpenGroups, OpenWindows       atomic.Int64
 	RowsWritten                              atomic.Int64
 	InputWatermark, OutputWatermark          atomic.Int64 // ms
-	BusyNanos, IdleNanos, BackpressuredNanos atomic.Int64
+	IdleNanos, BackpressuredNanos            atomic.Int64
 }
 
 // NewCounters returns counters at zero, with no watermarks yet.

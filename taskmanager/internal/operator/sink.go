@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
@@ -102,6 +103,14 @@ func (s *Sink) End(context.Context) error { return s.Publish() }
 // OpenFiles returns the part files that are not published.
 func (s *Sink) OpenFiles() []partfile.File {
 	return slices.DeleteFunc(s.writer.Files(), func(f partfile.File) bool { return f.State == partfile.StateFinished })
+}
+
+// Tick closes the current part file if it has reached its age at the time now.
+func (s *Sink) Tick(now time.Time) error {
+	if err := s.writer.Tick(now); err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	return nil
 }
 
 // Publish finishes all part files.

@@ -142,3 +142,16 @@ func int64Array(values []int64, alloc memory.Allocator) arrow.Array {
 	defer data.Release()
 	return array.MakeFromData(data)
 }
+
+// bufferBytes returns the bytes of a batch's buffers, which is nearly what it is as a message.
+func bufferBytes(batch arrow.RecordBatch) int64 {
+	total := 0
+	for _, column := range batch.Columns() {
+		for _, buffer := range column.Data().Buffers() {
+			if buffer != nil {
+				total += buffer.Len()
+			}
+		}
+	}
+	return int64(total)
+}

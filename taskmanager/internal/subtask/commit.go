@@ -11,7 +11,7 @@ import (
 // committer tells the consumer group of the positions, beside the loop: a slow broker must not hold records up, and that a
 // commit is lost harms nobody, as positions come from the job.
 type committer struct {
-	reader   *kafka.Reader
+	reader   reader
 	interval time.Duration
 	last     time.Time
 	ctx      context.Context //nolint:containedctx // the lifetime of the goroutine's commits
@@ -23,7 +23,7 @@ type committer struct {
 // finalCommit is how long the end of a subtask waits for its last commit.
 const finalCommit = 2 * time.Second
 
-func newCommitter(reader *kafka.Reader, interval time.Duration) *committer {
+func newCommitter(reader reader, interval time.Duration) *committer {
 	c := &committer{reader: reader, interval: interval, newest: make(chan []kafka.Position, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.done.Go(c.run)

@@ -3,31 +3,52 @@ package subtask
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/eventtime"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/plan"
 	"pencere/taskmanager/internal/operator"
 )
 
 // tick is how often a source without records looks at its clock: for idle splits, old part files, offsets to commit.
 const tick = 500 * time.Millisecond
 
+// reader reads splits; see kafka.Reader.
+type reader interface {
+	Poll(ctx context.Context) ([]kafka.Fetch, error)
+	Release(f kafka.Fetch)
+	Add(splits ...kafka.Split)
+	Status() []kafka.SplitStatus
+	Commit(ctx context.Context, positions []kafka.Position) error
+	Close()
+}
+
+// openKafka opens the reader of a Kafka source.
+func openKafka(source plan.KafkaSource, splits []kafka.Split) (reader, error) {
+	config, err := kafka.NewConfig(source)
+	if err != nil {
+		return nil, err
+	}
+	return kafka.NewReader(config, splits)
+}
+
 // source is the loop of a source subtask.
 type source struct {
 	*Subtask
-	reader *kafka.Reader
+	reader reader
 	chain  *operator.Source
 	out    operator.Output
 	sink   *operator.Sink // when the source vertex is the last one, as well
 
-	clock     *eventtime.Combiner[int] // over the splits
-	splits    []split
-	unfinish  int // splits that are not done
-	watermark eventtime.Watermark
-	idle      bool
-	commits   *committer
+	clock      *eventtime.Combiner[int] // over the splits
+	splits     []split
+	unfinished int // splits that are not done
+	watermark  eventtime.Watermark
+	idle       bool
+	commits    *committer
 }
 
 type split struct {
@@ -45,10 +66,6 @@ type splitView struct {
 }
 
 func (s *Subtask) runSource(ctx context.Context) (err error) {
-	config, err := kafka.NewConfig(*s.program.Job.Source.Kafka)
-	if err != nil {
-		return err
-	}
 	r := &source{Subtask: s, clock: eventtime.NewCombiner[int](), watermark: eventtime.None}
 	if s.last() {
 		if r.sink, err = s.openSink(); err != nil {
@@ -67,9 +84,10 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 	if r.chain, err = operator.NewSource(s.program, r.out, s.counters, s.host.Alloc); err != nil {
 		return err
 	}
+	defer r.chain.Release()
 	splits := kafkaSplits(s.deploy.GetSplits())
-	if r.reader, err = kafka.NewReader(config, splits); err != nil {
-		return err
+	if r.reader, err = s.openReader(*s.program.Job.Source.Kafka, splits); err != nil {
+		return fmt.Errorf("open source: %w", err)
 	}
 	defer r.reader.Close()
 	r.addSplits(splits)
@@ -96,7 +114,7 @@ func (r *source) addSplits(splits []kafka.Split) {
 		r.chain.AddSplit(s.Topic, s.Partition)
 		r.clock.Add(len(r.splits))
 		r.splits = append(r.splits, split{Split: s, next: s.Start, lastSeen: now})
-		r.unfinish++
+		r.unfinished++
 	}
 }
 
@@ -125,7 +143,7 @@ func (r *source) takeAdded() {
 func (r *source) loop(ctx context.Context) error {
 	for {
 		r.takeAdded()
-		if r.program.Job.Source.Kafka.Bounded && r.unfinish == 0 {
+		if r.program.Job.Source.Kafka.Bounded && r.unfinished == 0 {
 			r.commits.commit(r.positions())
 			return r.out.End(ctx)
 		}
@@ -158,13 +176,14 @@ func (r *source) poll(ctx context.Context) ([]kafka.Fetch, error) {
 	begin := time.Now()
 	fetches, err := r.reader.Poll(wait)
 	r.counters.IdleNanos.Add(int64(time.Since(begin)))
-	if err != nil && wait.Err() != nil && ctx.Err() == nil {
-		return nil, nil
-	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // the wait is over
+		return nil, nil
+	default:
+		return fetches, err
 	}
-	return fetches, err
 }
 
 func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
@@ -182,7 +201,7 @@ func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
 	r.clock.Update(f.Split, r.chain.Watermark(f.Split))
 	if f.Done && !s.done {
 		s.done = true
-		r.unfinish--
+		r.unfinished--
 		r.clock.Remove(f.Split)
 	}
 	return nil
@@ -194,6 +213,9 @@ func (r *source) advance(ctx context.Context) error {
 	r.markIdle(now)
 	r.show()
 	if r.sink != nil {
+		if err := r.sink.Tick(now); err != nil {
+			return err
+		}
 		r.showFiles(r.sink)
 	}
 	if r.commits.due(now) {
@@ -205,17 +227,18 @@ func (r *source) advance(ctx context.Context) error {
 		return nil
 	}
 	watermark, idle := r.clock.Watermark()
-	if watermark > r.watermark && r.unfinish > 0 {
+	switch {
+	case r.unfinished > 0 && (watermark > r.watermark || r.idle && !idle):
+		// After idleness it is said again even if it did not rise: downstream counts this subtask in again.
 		r.watermark, r.idle = watermark, false
 		r.counters.InputWatermark.Store(int64(watermark))
 		return r.out.Watermark(ctx, watermark)
-	}
-	if idle && !r.idle {
+	case idle && !r.idle:
 		r.idle = true
 		return r.out.Idle(ctx)
+	default:
+		return nil
 	}
-	r.idle = r.idle && idle
-	return nil
 }
 
 // publish makes what was read so far count: rows of a job without a window become visible, the group hears of the positions.

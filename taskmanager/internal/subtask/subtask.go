@@ -52,8 +52,10 @@ type Subtask struct {
 	writer   *partfile.Writer // of a last vertex, once open
 	shown    time.Time        // when files was set last
 
+	openReader func(plan.KafkaSource, []kafka.Split) (reader, error)
+
 	mu     sync.Mutex
-	reader *kafka.Reader   // of a source, once open
+	reader reader          // of a source, once open
 	files  []partfile.File // of a last vertex: those that are not published, as of a moment ago
 	added  []kafka.Split   // not taken by the loop yet
 	splits []splitView     // of a source, as of the last loop
@@ -74,6 +76,7 @@ func New(deploy *controlv1.DeploySubtask, host Host) (*Subtask, error) {
 	return &Subtask{
 		host: host, deploy: deploy, program: program, self: edgeEnd(ref),
 		source: ref.GetVertexId() == program.Vertices[0].ID, counters: operator.NewCounters(), started: host.Now(),
+		openReader: openKafka,
 	}, nil
 }
 
