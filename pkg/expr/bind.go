@@ -123,6 +123,15 @@ func (b *binder) folded(o *op) *op {
 	return o
 }
 
+// share returns x for several users, of which the first to be evaluated needs all rows that any of them needs. Without it the work for nested
+// operands would double at each level.
+func (b *binder) share(x *op) *op {
+	if x.value != nil || x.input > 0 {
+		return x
+	}
+	return &op{typ: x.typ, at: x.at, slot: b.slot(), args: []*op{x}, run: runShared}
+}
+
 func (b *binder) constant(n syntax.Node, t sqltype.Type, v *vector) *op {
 	v.constant = true
 	return &op{typ: t.WithNotNull(!v.null), at: n.Offset(), value: v}

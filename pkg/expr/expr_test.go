@@ -70,6 +70,7 @@ func TestRowErrors(t *testing.T) {
 	for _, text := range []string{
 		"CASE WHEN id <> 0 THEN price / id END", "id <> 0 AND price / id > 1", "id = 0 OR price / id > 1", "IF(id = 0, 0, price / id)",
 		"COALESCE(price, price / id)", "TRY_CAST(product AS INT)", "CASE WHEN product = '7' THEN CAST(product AS INT) END",
+		"id <> 0 AND price BETWEEN SYMMETRIC 5 AND price / id", "NULLIF(COALESCE(id, 0), 7) <> 0 AND price / id > 0",
 	} {
 		p, err := Compile(text, listings, Options{})
 		if err != nil {
@@ -79,6 +80,33 @@ func TestRowErrors(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
+		}
+		a.Release()
+	}
+}
+
+// Operands that a construct uses several times are computed once, however deep they nest.
+func TestNestedOperands(t *testing.T) {
+	batch := batchOf(t, listings, []string{`{"id":1,"price":10}`, `{"id":0}`})
+	defer batch.Release()
+	nest := func(open, inner, end string) string {
+		return strings.Repeat(open, 200) + inner + strings.Repeat(end, 200)
+	}
+	for _, text := range []string{
+		nest("CASE ", "id", " WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE 0 END"),
+		nest("NULLIF(", "id", ", 3)"),
+		nest("(", "(id > 0)", " BETWEEN SYMMETRIC FALSE AND TRUE)"),
+		nest("(", "(id > 0)", " IN (TRUE, FALSE))"),
+		nest("(", "(id > 0)", " IS DISTINCT FROM TRUE)"),
+		nest("COALESCE(", "id", ", 1)"),
+	} {
+		p, err := Compile(text, listings, Options{})
+		if err != nil {
+			t.Fatalf("%.60s: %v", text, err)
+		}
+		a, err := p.Eval(batch, memory.DefaultAllocator)
+		if err != nil {
+			t.Fatalf("%.60s: %v", text, err)
 		}
 		a.Release()
 	}
