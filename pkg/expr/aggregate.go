@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,8 +40,10 @@ func ParseAggregate(text string) (Aggregate, error) {
 		return Aggregate{}, newError(text, &syntax.Error{Offset: offset, Message: fmt.Sprintf("%s(DISTINCT …) is not supported yet", a.Func)})
 	}
 	if _, err := Identifiers(a.Arg); err != nil {
-		e := err.(*Error)
-		return Aggregate{}, newError(text, &syntax.Error{Offset: offset + e.Offset, Message: e.Message})
+		if e, ok := errors.AsType[*Error](err); ok {
+			err = &syntax.Error{Offset: offset + e.Offset, Message: e.Message}
+		}
+		return Aggregate{}, newError(text, err)
 	}
 	return a, nil
 }

@@ -76,8 +76,9 @@ func numericKernel(kind sqltype.Kind, k unaryKernels) kernel {
 		return k.f32
 	case sqltype.Double:
 		return k.f64
+	default:
+		return k.n128
 	}
-	return k.n128
 }
 
 func negate[T number](c *call) error {
@@ -113,8 +114,9 @@ func arithmeticKernel(operator string, kind sqltype.Kind) kernel {
 		return integerKernel[int64](operator)
 	case sqltype.Float:
 		return plainKernel[float32](operator)
+	default:
+		return plainKernel[float64](operator)
 	}
-	return plainKernel[float64](operator)
 }
 
 // integerKernel is plainKernel but for division, which fails for zero.
@@ -165,41 +167,41 @@ func plainLeft[T number](operator string, dst []T, x T, b []T) {
 	switch operator {
 	case "+":
 		for i := range dst {
-			dst[i] = T(x + b[i])
+			dst[i] = x + b[i]
 		}
 	case "-":
 		for i := range dst {
-			dst[i] = T(x - b[i])
+			dst[i] = x - b[i]
 		}
 	case "*":
 		for i := range dst {
-			dst[i] = T(x * b[i])
+			dst[i] = x * b[i]
 		}
 	case "/":
 		for i := range dst {
-			dst[i] = T(x / b[i])
+			dst[i] = x / b[i]
 		}
 	}
 }
 
-func plainRight[T number](operator string, dst []T, a []T, y T) {
+func plainRight[T number](operator string, dst, a []T, y T) {
 	a = a[:len(dst)]
 	switch operator {
 	case "+":
 		for i := range dst {
-			dst[i] = T(a[i] + y)
+			dst[i] = a[i] + y
 		}
 	case "-":
 		for i := range dst {
-			dst[i] = T(a[i] - y)
+			dst[i] = a[i] - y
 		}
 	case "*":
 		for i := range dst {
-			dst[i] = T(a[i] * y)
+			dst[i] = a[i] * y
 		}
 	case "/":
 		for i := range dst {
-			dst[i] = T(a[i] / y)
+			dst[i] = a[i] / y
 		}
 	}
 }
@@ -209,19 +211,19 @@ func plainBoth[T number](operator string, dst, a, b []T) {
 	switch operator {
 	case "+":
 		for i := range dst {
-			dst[i] = T(a[i] + b[i])
+			dst[i] = a[i] + b[i]
 		}
 	case "-":
 		for i := range dst {
-			dst[i] = T(a[i] - b[i])
+			dst[i] = a[i] - b[i]
 		}
 	case "*":
 		for i := range dst {
-			dst[i] = T(a[i] * b[i])
+			dst[i] = a[i] * b[i]
 		}
 	case "/":
 		for i := range dst {
-			dst[i] = T(a[i] / b[i])
+			dst[i] = a[i] / b[i]
 		}
 	}
 }
@@ -268,6 +270,10 @@ func requiredDecimal(t sqltype.Type) kernel {
 // decimalOp are the types of an operation on DECIMALs.
 type decimalOp struct{ x, y, result sqltype.Type }
 
+func (d decimalOp) digits() decimal.Digits {
+	return decimal.Digits{Precision: d.result.Precision, Scale: d.result.Scale}
+}
+
 // total reports whether no result has too many digits. (Flink says NOT NULL of others too, and fails in the sink where they are NULL.)
 func (d decimalOp) total(operator string) bool {
 	whole := d.result.Precision - d.result.Scale
@@ -302,7 +308,7 @@ func (d decimalOp) sum(subtract bool) kernel {
 				dst[i] = decimal.AddScaled(x, upX, y, upY)
 				continue
 			}
-			v, ok := decimal.AddWide(x, upX, y, upY, scale-d.result.Scale, d.result.Precision)
+			v, ok := decimal.AddWide(x, d.x.Scale, y, d.y.Scale, d.digits())
 			if dst[i] = v; !ok {
 				c.out.setNull(i, c.n)
 			}
@@ -359,7 +365,7 @@ func (d decimalOp) quotient(c *call) error {
 		if b[i&mb] == (decimal128.Num{}) {
 			return c.fail(i, "division by zero: %s / 0", decimal.Append(nil, a[i&ma], d.x.Scale))
 		}
-		v, ok := decimal.Divide(a[i&ma], d.x.Scale, b[i&mb], d.y.Scale, d.result.Scale, d.result.Precision)
+		v, ok := decimal.Divide(a[i&ma], d.x.Scale, b[i&mb], d.y.Scale, d.digits())
 		if dst[i] = v; !ok {
 			c.out.setNull(i, c.n)
 		}
@@ -377,7 +383,7 @@ func (d decimalOp) remainder(c *call) error {
 		if b[i&mb] == (decimal128.Num{}) {
 			return c.fail(i, "division by zero: MOD(%s, 0)", decimal.Append(nil, a[i&ma], d.x.Scale))
 		}
-		v, ok, possible := decimal.Remainder(a[i&ma], d.x.Scale, b[i&mb], d.y.Scale, d.result.Scale, d.result.Precision)
+		v, ok, possible := decimal.Remainder(a[i&ma], d.x.Scale, b[i&mb], d.y.Scale, d.digits())
 		if !possible {
 			return c.fail(i, "the whole part of %s / %s has more than %d digits", decimal.Append(nil, a[i&ma], d.x.Scale), decimal.Append(nil, b[i&mb], d.y.Scale), decimal.MaxPrecision)
 		}

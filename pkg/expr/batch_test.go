@@ -94,7 +94,9 @@ func appendValue(t testing.TB, b array.Builder, typ sqltype.Type, v any) {
 	case *array.Decimal128Builder:
 		if typ.Kind == sqltype.Decimal {
 			n, err := decimal.Parse(text, typ.Precision, typ.Scale)
-			ok = err == nil
+			if err != nil {
+				t.Fatal(err)
+			}
 			b.Append(n)
 			return
 		}

@@ -27,6 +27,7 @@ type binder struct {
 	columns []int
 	// functions is the package's table; through the binder the table may refer to functions that use it.
 	functions map[string]function
+	err       error // of a conversion, see convert
 }
 
 // failAt is an error at the place of n.
@@ -104,18 +105,31 @@ func (b *binder) folded(o *op) *op {
 			return o
 		}
 	}
-	f := newFrame(b.slots, b.zone)
+	// A frame of just this operator: it is compiled to slot 0 and 1 for once.
+	f := newFrame(2, b.zone)
 	f.n = 1
-	v, err := o.run(f, o, nil)
+	alone := *o
+	alone.slot, alone.spare = 0, 1
+	v, err := o.run(f, &alone, nil)
 	if err != nil {
 		return o
 	}
-	if !v.constant {
-		null := v.isNull(0)
-		v.constant, v.null, v.valid = true, null, nil
+	value := *v
+	if !value.constant {
+		value.null = v.isNull(0)
+		value.constant, value.valid = true, nil
 	}
-	o.value = v
+	o.value = &value
 	return o
+}
+
+// share returns x for several users, of which the first to be evaluated needs all rows that any of them needs. Without it the work for nested
+// operands would double at each level.
+func (b *binder) share(x *op) *op {
+	if x.value != nil || x.input > 0 {
+		return x
+	}
+	return &op{typ: x.typ, at: x.at, slot: b.slot(), args: []*op{x}, run: runShared}
 }
 
 func (b *binder) constant(n syntax.Node, t sqltype.Type, v *vector) *op {
@@ -171,8 +185,9 @@ func (b *binder) literal(n *syntax.Literal) (*op, error) {
 			return nil, failAt(n, "X'%s' must hold pairs of hexadecimal digits", n.Text)
 		}
 		return b.constant(n, sqltype.Type{Kind: sqltype.Bytes, Length: max(1, len(raw))}, textVector(string(raw))), nil
+	default:
+		return b.timeLiteral(n)
 	}
-	return b.timeLiteral(n)
 }
 
 func (b *binder) textConstant(n syntax.Node, s string) *op {
@@ -292,7 +307,7 @@ func (f function) arity() string {
 	switch {
 	case f.max < 0:
 		return fmt.Sprintf("%d or more arguments", f.min)
-	case f.min == f.max && f.min == 1:
+	case f.min == 1 && f.max == 1:
 		return "1 argument"
 	case f.min == f.max:
 		return fmt.Sprintf("%d arguments", f.min)

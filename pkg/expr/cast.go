@@ -52,6 +52,9 @@ func (b *binder) castType(n *syntax.Cast) (sqltype.Type, error) {
 	if t.NotNull {
 		return fail("the type of a CAST has no NOT NULL: the result is NOT NULL if the argument is")
 	}
+	if t.Kind == sqltype.Char && t.Length > maxValue {
+		return fail("CHAR(%d) is padded to more than %d characters: use VARCHAR", t.Length, maxValue)
+	}
 	if t.Kind == sqltype.Time {
 		t.Precision = 0 // Flink's planner knows no other TIME
 	}
@@ -69,13 +72,13 @@ func castHint(from, to sqltype.Type) string {
 	return ""
 }
 
-// convert is a cast that the types allow, as the operators insert them.
+// convert is a cast that the types allow, as the operators insert them. One that they do not allow fails Compile.
 func (b *binder) convert(n syntax.Node, x *op, t sqltype.Type) *op {
-	o := b.cast(n, x, t, false)
-	if o == nil {
-		panic(fmt.Sprintf("expr: no conversion of %s to %s", x.typ, t)) // the operators check the types before
+	if o := b.cast(n, x, t, false); o != nil {
+		return o
 	}
-	return o
+	b.err = failAt(n, "cannot convert %s to %s", x.typ.Nullable(), t.Nullable())
+	return b.constant(n, t, nullVector())
 }
 
 // tryConvert is convert with NULL for what cannot be converted.

@@ -98,8 +98,9 @@ func castInts[A integer](to sqltype.Kind) kernel {
 		return castCells[A, int64]
 	case sqltype.Float:
 		return castCells[A, float32]
+	default:
+		return castCells[A, float64]
 	}
-	return castCells[A, float64]
 }
 
 func castCells[A, B number](c *call) error {
@@ -131,13 +132,14 @@ func castFloats[A float32 | float64](to sqltype.Kind) kernel {
 		return mapCells(func(v A) int64 { return javaLong(float64(v)) })
 	case sqltype.Float:
 		return castCells[A, float32]
+	default:
+		return castCells[A, float64]
 	}
-	return castCells[A, float64]
 }
 
 func javaInt(v float64) int32 {
 	switch {
-	case v != v:
+	case math.IsNaN(v):
 		return 0
 	case v >= math.MaxInt32:
 		return math.MaxInt32
@@ -149,7 +151,7 @@ func javaInt(v float64) int32 {
 
 func javaLong(v float64) int64 {
 	switch {
-	case v != v:
+	case math.IsNaN(v):
 		return 0
 	case v >= 1<<63:
 		return math.MaxInt64
@@ -202,6 +204,7 @@ func castToDecimal(from, to sqltype.Type) (kernel, outcome) {
 		return floatsToDecimal[float32](to), mayFail
 	case sqltype.Double:
 		return floatsToDecimal[float64](to), mayFail
+	default:
 	}
 	precision, _ := digitsOf(from)
 	safe := precision <= to.Precision-to.Scale

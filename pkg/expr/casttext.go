@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,9 @@ import (
 
 // maxText bounds the bytes of text that an expression makes for one batch; Arrow's offsets count to 2 GiB.
 const maxText = 1 << 30
+
+// maxValue bounds the bytes of one text that a function or a CHAR pads.
+const maxValue = 1 << 24
 
 // castToText writes values as texts, or texts as bytes and back. CHAR(n) is cut or padded with blanks to n characters, VARCHAR(n) cut; BINARY
 // alike in bytes.
@@ -86,7 +90,7 @@ func fitter(to, from sqltype.Type) func(dst []byte, start int) []byte {
 			_, size := utf8.DecodeRune(dst[i:])
 			i += size
 		}
-		for ; to.Kind == sqltype.Char && n < length && len(dst) < maxText; n++ {
+		for ; to.Kind == sqltype.Char && n < length; n++ {
 			dst = append(dst, ' ')
 		}
 		return dst
@@ -118,8 +122,9 @@ func textWriter(t sqltype.Type, zone *time.Location) appender {
 		return func(dst []byte, v *vector, i int) []byte { return javafmt.AppendDouble(dst, v.f64[i]) }
 	case sqltype.Decimal:
 		return func(dst []byte, v *vector, i int) []byte { return decimal.Append(dst, v.n128[i], t.Scale) }
+	default:
+		return timeWriter(t, zone)
 	}
-	return timeWriter(t, zone)
 }
 
 func timeWriter(t sqltype.Type, zone *time.Location) appender {
@@ -144,8 +149,9 @@ func timeWriter(t sqltype.Type, zone *time.Location) appender {
 		return func(dst []byte, v *vector, i int) []byte { return calendar.AppendMonths(dst, v.i32[i]) }
 	case sqltype.IntervalDayTime:
 		return func(dst []byte, v *vector, i int) []byte { return calendar.AppendDuration(dst, v.i64[i]) }
+	default:
+		return nil
 	}
-	return nil
 }
 
 // castFromText reads texts as values of a type.
@@ -170,8 +176,9 @@ func castFromText(to sqltype.Type, zone *time.Location) (kernel, outcome) {
 			v, err := decimal.ParseCast(s, to.Precision, to.Scale)
 			return v, err == nil
 		}), mayFail
+	default:
+		return readTimes(to, zone), mayFail
 	}
-	return readTimes(to, zone), mayFail
 }
 
 // readTexts makes a kernel of a function that reads a text.
@@ -254,7 +261,7 @@ func readFloat(s string, bits int) (float64, bool) {
 		return 0, false
 	case body == "NaN" || body == "Infinity":
 		v, _ := strconv.ParseFloat(s, bits)
-		return v, body != "NaN" || s == body || v != v
+		return v, body != "NaN" || s == body
 	case body[0] != '.' && (body[0] < '0' || body[0] > '9'):
 		return 0, false
 	}
@@ -266,7 +273,7 @@ func readFloat(s string, bits int) (float64, bool) {
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(s, bits)
-	if e, ok := err.(*strconv.NumError); ok && e.Err == strconv.ErrRange {
+	if errors.Is(err, strconv.ErrRange) {
 		return v, true
 	}
 	return v, err == nil

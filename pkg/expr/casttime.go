@@ -28,8 +28,9 @@ func readTimes(to sqltype.Type, zone *time.Location) kernel {
 			}
 			return cutTimestamp(ms, nanos, to.Precision), ok
 		})
+	default:
+		return nil
 	}
-	return nil
 }
 
 // cutTimestamp keeps precision digits of the second's fraction, dropping the others.

@@ -275,8 +275,9 @@ func compareFor(t sqltype.Type) func(a *vector, i int, b *vector, j int) int {
 		return func(a *vector, i int, b *vector, j int) int { return compareDoubles(a.f64[i], b.f64[j]) }
 	case sqltype.Char, sqltype.VarChar, sqltype.Bytes:
 		return func(a *vector, i int, b *vector, j int) int { return bytes.Compare(a.text.at(i), b.text.at(j)) }
+	default:
+		return func(a *vector, i int, b *vector, j int) int { return compare128(a.n128[i], b.n128[j]) }
 	}
-	return func(a *vector, i int, b *vector, j int) int { return compare128(a.n128[i], b.n128[j]) }
 }
 
 func compareDoubles(x, y float64) int {
@@ -285,8 +286,8 @@ func compareDoubles(x, y float64) int {
 		return -1
 	case x > y:
 		return 1
-	case x == y && x == 0:
-		return int(bit(math.Signbit(y))) - int(bit(math.Signbit(x)))
+	case x == y:
+		return int(bit(math.Signbit(y))) - int(bit(math.Signbit(x))) // not 0 for zeros only
 	}
-	return int(bit(x != x)) - int(bit(y != y))
+	return int(bit(math.IsNaN(x))) - int(bit(math.IsNaN(y)))
 }

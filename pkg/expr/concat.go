@@ -120,8 +120,8 @@ func pad(before bool) textFunc {
 		switch {
 		case length < 0 || len(padding) == 0:
 			return dst, errNull
-		case length > maxText/4:
-			return dst, errorf("a length of %d is more than %d", length, maxText/4)
+		case length > maxValue:
+			return dst, errorf("a length of %d is more than %d", length, maxValue)
 		}
 		text := javatext.Units(c.arg(0, i))
 		text = text[:min(length, len(text))]

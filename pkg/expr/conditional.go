@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"strings"
+
 	"pencere/pkg/expr/internal/syntax"
 	"pencere/pkg/sqltype"
 )
@@ -8,14 +10,23 @@ import (
 // bindCase compiles both forms of CASE; the one with an operand compares it with =.
 func (b *binder) bindCase(n *syntax.Case) (*op, error) {
 	var parts []*op
-	for _, w := range n.Whens {
-		condition := w.If
-		if n.Operand != nil {
-			condition = syntax.NewCall(w.If.Offset(), "=", n.Operand, w.If)
+	var operand *op
+	if n.Operand != nil {
+		var err error
+		if operand, err = b.bind(n.Operand); err != nil {
+			return nil, err
 		}
-		pair, err := b.bindAll([]syntax.Node{condition, w.Then})
+		operand = b.share(operand)
+	}
+	for _, w := range n.Whens {
+		pair, err := b.bindAll([]syntax.Node{w.If, w.Then})
 		if err != nil {
 			return nil, err
+		}
+		if operand != nil {
+			if pair[0], err = b.equalTo(w.If, operand, pair[0]); err != nil {
+				return nil, err
+			}
 		}
 		if k := pair[0].typ.Kind; k != sqltype.Boolean && k != sqltype.Null {
 			return nil, failAt(w.If, "the condition of WHEN must be BOOLEAN, not %s", pair[0].typ.Nullable())
@@ -30,6 +41,15 @@ func (b *binder) bindCase(n *syntax.Case) (*op, error) {
 		}
 	}
 	return b.caseOf(n, append(parts, last), branchType, "CASE")
+}
+
+// equalTo compares the operand of a CASE with the value of a WHEN.
+func (b *binder) equalTo(n syntax.Node, operand, value *op) (*op, error) {
+	equal, err := b.compare(n, "=", operand, value)
+	if err == nil && equal == nil {
+		err = failAt(n, "the value of WHEN is %s and cannot be compared with the operand of CASE, which is %s", value.typ.Nullable(), operand.typ.Nullable())
+	}
+	return equal, err
 }
 
 // caseOf brings the values of a CASE, at the odd positions and the last of parts, to a common type.
@@ -58,14 +78,11 @@ func (b *binder) caseOf(n syntax.Node, parts []*op, common func([]sqltype.Type) 
 func isCaseValue(i, parts int) bool { return i%2 == 1 || i == parts-1 }
 
 func typeList(types []sqltype.Type) string {
-	text := ""
+	names := make([]string, len(types))
 	for i, t := range types {
-		if i > 0 {
-			text += ", "
-		}
-		text += t.Nullable().String()
+		names[i] = t.Nullable().String()
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 // bindIf compiles IF(condition, then, else). The type is nullable if any argument's is, the condition's too; texts and times have the type of
@@ -115,6 +132,7 @@ func typesOf(args []*op) []sqltype.Type {
 
 // bindNullIf compiles NULLIF(x, y), which is CASE WHEN x = y THEN NULL ELSE x END.
 func bindNullIf(b *binder, n *syntax.Call, args []*op) (*op, error) {
+	args[0] = b.share(args[0])
 	equal, err := b.compare(n, "=", args[0], args[1])
 	if err != nil || equal == nil {
 		return nil, err
@@ -163,6 +181,7 @@ func bindIs(test func(*vector, bitmap), negate, anyType bool) func(*binder, *syn
 // bindDistinct compiles IS [NOT] DISTINCT FROM: comparison where NULL equals NULL.
 func bindDistinct(distinct bool) func(*binder, *syntax.Call, []*op) (*op, error) {
 	return func(b *binder, n *syntax.Call, args []*op) (*op, error) {
+		args[0], args[1] = b.share(args[0]), b.share(args[1])
 		equal, err := b.compare(n, "=", args[0], args[1])
 		if err != nil || equal == nil {
 			return nil, err
@@ -195,6 +214,9 @@ func sameOrNull(negate bool) kernel {
 // bindBetween compiles BETWEEN: x >= low AND x <= high, SYMMETRIC with the bounds in either order.
 func bindBetween(symmetric, negate bool) func(*binder, *syntax.Call, []*op) (*op, error) {
 	return func(b *binder, n *syntax.Call, args []*op) (*op, error) {
+		for i := range args {
+			args[i] = b.share(args[i])
+		}
 		within, err := b.within(n, args[0], args[1], args[2])
 		if err != nil || within == nil {
 			return nil, err
@@ -204,7 +226,9 @@ func bindBetween(symmetric, negate bool) func(*binder, *syntax.Call, []*op) (*op
 			if err != nil || reversed == nil {
 				return nil, err
 			}
-			within = b.connect(n, "OR", within, reversed)
+			either := b.connect(n, "OR", within, reversed)
+			// The bounds are evaluated first, for all rows: the connectives would not ask for the same rows each time.
+			within = b.operator(n, either.typ, runLast, args[0], args[1], args[2], either)
 		}
 		if negate {
 			within = b.negate(n, within)
@@ -228,7 +252,7 @@ func (b *binder) within(n *syntax.Call, x, low, high *op) (*op, error) {
 // bindIn compiles IN and NOT IN: TRUE if an element equals x, else NULL if one or x is NULL, else FALSE.
 func bindIn(negate bool) func(*binder, *syntax.Call, []*op) (*op, error) {
 	return func(b *binder, n *syntax.Call, args []*op) (*op, error) {
-		x := args[0]
+		x := b.share(args[0])
 		tests := make([]*op, 0, len(args)-1)
 		notNull := true
 		for _, element := range args[1:] {

@@ -145,8 +145,9 @@ func javaText(a arrow.Array, typ sqltype.Type, i int) string {
 		return javaDuration(a.(*array.Int64).Value(i))
 	case sqltype.IntervalYearMonth:
 		return fmt.Sprintf("P%dM", a.(*array.Int32).Value(i))
+	default:
+		return a.ValueStr(i)
 	}
-	return a.ValueStr(i)
 }
 
 // javaTime is LocalTime.toString: no seconds if they are zero, 3, 6 or 9 digits after the point.

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,7 +39,11 @@ type frame struct {
 	calls   []call
 	choices [][]int32
 	masks   []bitmap
-	zone    *time.Location
+	// shared are the results of shared operators, of the evaluation that evaluated has the number of.
+	shared     []*vector
+	evaluated  []uint64
+	evaluation uint64
+	zone       *time.Location
 }
 
 // call is what a kernel works on.
@@ -139,7 +144,8 @@ func newFrame(slots int, zone *time.Location) *frame {
 		calls:   make([]call, slots),
 		choices: make([][]int32, slots),
 		masks:   make([]bitmap, slots),
-		zone:    zone,
+		shared:  make([]*vector, slots), evaluated: make([]uint64, slots),
+		zone: zone,
 	}
 }
 
@@ -202,13 +208,39 @@ func (e *Evaluator) Filter(batch arrow.RecordBatch, rows []int32) ([]int32, erro
 
 func (e *Evaluator) run(batch arrow.RecordBatch, n int) (*vector, error) {
 	e.frame.batch, e.frame.n = batch, n
+	e.frame.evaluation++
 	v, err := e.frame.eval(e.program.root, nil)
 	e.frame.batch = nil
-	if f, ok := err.(*failure); ok {
+	if f, ok := errors.AsType[*failure](err); ok {
 		line, column := locate(e.program.text, f.at)
 		return nil, &RowError{f.row, line, column, f.err}
 	}
 	return v, err
+}
+
+// runShared is the run function of an operand that has several users: it is evaluated by the first, whose rows include those of the others.
+func runShared(f *frame, o *op, active bitmap) (*vector, error) {
+	if f.evaluated[o.slot] == f.evaluation {
+		return f.shared[o.slot], nil
+	}
+	v, err := f.eval(o.args[0], active)
+	if err == nil {
+		f.shared[o.slot], f.evaluated[o.slot] = v, f.evaluation
+	}
+	return v, err
+}
+
+// runLast evaluates all arguments and is the last of them.
+func runLast(f *frame, o *op, active bitmap) (*vector, error) {
+	var last *vector
+	for _, a := range o.args {
+		v, err := f.eval(a, active)
+		if err != nil {
+			return nil, err
+		}
+		last = v
+	}
+	return last, nil
 }
 
 // readColumn is the run function of a column.

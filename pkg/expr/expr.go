@@ -75,6 +75,9 @@ func Compile(text string, scope sqltype.Schema, opts Options) (*Program, error) 
 	}
 	b := &binder{scope: scope, zone: opts.Zone, text: text, functions: functions}
 	root, err := b.bind(tree)
+	if err == nil {
+		err = b.err
+	}
 	if err == nil && root.typ.Kind == sqltype.Null {
 		err = failAt(tree, "the type of NULL is unknown here: write CAST(NULL AS type)")
 	}

@@ -42,7 +42,7 @@ func gatherValues(n int, o *op, out *vector, values []*vector, choice []int32) {
 func gatherNulls(n int, out *vector, values []*vector, choice []int32) {
 	never := true
 	for _, v := range values {
-		never = never && !(v.constant && v.null) && (v.constant || v.valid == nil)
+		never = never && (v.constant && !v.null || !v.constant && v.valid == nil)
 	}
 	if never {
 		return

@@ -117,7 +117,8 @@ func csvColumns(t *testing.T, file string) [][]string {
 			}
 			columns[column] = append(columns[column], string(text[start:i]))
 			start = i + 1
-			if column++; b == '\n' {
+			column++
+			if b == '\n' {
 				column = 0
 			}
 		}
@@ -166,7 +167,7 @@ func checkExpression(t *testing.T, text string, schema sqltype.Schema, batch arr
 	t.Helper()
 	if failure == "" {
 		var want []string
-		for _, line := range strings.Split(strings.TrimSuffix(csv, "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSuffix(csv, "\n"), "\n") {
 			_, cell, _ := strings.Cut(line, ",")
 			want = append(want, cell)
 		}
@@ -189,12 +190,12 @@ func checkExpression(t *testing.T, text string, schema sqltype.Schema, batch arr
 // checkQuery checks a whole query: SELECT columns FROM src [WHERE condition], or the computed column.
 func checkQuery(t *testing.T, c goldenCase, schema sqltype.Schema, batch arrow.RecordBatch, want []string) {
 	t.Helper()
-	list, condition, filtered := strings.Cut(strings.TrimPrefix(c.Query, "SELECT "), " FROM src")
+	list, condition, _ := strings.Cut(strings.TrimPrefix(c.Query, "SELECT "), " FROM src")
 	rows := make([]int32, batch.NumRows())
 	for i := range rows {
 		rows[i] = int32(i)
 	}
-	if condition, filtered = strings.CutPrefix(condition, " WHERE "); filtered {
+	if condition, filtered := strings.CutPrefix(condition, " WHERE "); filtered {
 		p, err := Compile(condition, schema, Options{})
 		if err != nil {
 			t.Fatal(err)

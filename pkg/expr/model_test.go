@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -19,8 +20,6 @@ type tree struct {
 	value func(row []*bool) *bool
 }
 
-func truth(b bool) *bool { return &b }
-
 func trees(depth int) *rapid.Generator[tree] {
 	leaf := rapid.Custom(func(t *rapid.T) tree {
 		i := rapid.IntRange(0, 4).Draw(t, "leaf")
@@ -28,7 +27,7 @@ func trees(depth int) *rapid.Generator[tree] {
 		case 3:
 			return tree{"CAST(NULL AS BOOLEAN)", func([]*bool) *bool { return nil }}
 		case 4:
-			return tree{"TRUE", func([]*bool) *bool { return truth(true) }}
+			return tree{"TRUE", func([]*bool) *bool { return new(true) }}
 		}
 		return tree{string("fgh"[i]), func(row []*bool) *bool { return row[i] }}
 	})
@@ -46,9 +45,9 @@ func trees(depth int) *rapid.Generator[tree] {
 		case 2:
 			return tree{fmt.Sprintf("(NOT %s)", a.text), func(row []*bool) *bool { return not(a.value(row)) }}
 		case 3:
-			return tree{fmt.Sprintf("(%s IS NULL)", a.text), func(row []*bool) *bool { return truth(a.value(row) == nil) }}
+			return tree{fmt.Sprintf("(%s IS NULL)", a.text), func(row []*bool) *bool { return new(a.value(row) == nil) }}
 		case 4:
-			return tree{fmt.Sprintf("(%s IS NOT FALSE)", a.text), func(row []*bool) *bool { v := a.value(row); return truth(v == nil || *v) }}
+			return tree{fmt.Sprintf("(%s IS NOT FALSE)", a.text), func(row []*bool) *bool { v := a.value(row); return new(v == nil || *v) }}
 		case 5:
 			return tree{fmt.Sprintf("COALESCE(%s, %s)", a.text, b.text), func(row []*bool) *bool {
 				if v := a.value(row); v != nil {
@@ -66,7 +65,7 @@ func trees(depth int) *rapid.Generator[tree] {
 		case 7:
 			return tree{fmt.Sprintf("(%s IS DISTINCT FROM %s)", a.text, b.text), func(row []*bool) *bool {
 				x, y := a.value(row), b.value(row)
-				return truth((x == nil) != (y == nil) || x != nil && *x != *y)
+				return new((x == nil) != (y == nil) || x != nil && *x != *y)
 			}}
 		}
 		return leaf.Draw(t, "again")
@@ -76,18 +75,18 @@ func trees(depth int) *rapid.Generator[tree] {
 func and(a, b *bool) *bool {
 	switch {
 	case a != nil && !*a || b != nil && !*b:
-		return truth(false)
+		return new(false)
 	case a == nil || b == nil:
 		return nil
 	}
-	return truth(true)
+	return new(true)
 }
 
 func not(a *bool) *bool {
 	if a == nil {
 		return nil
 	}
-	return truth(!*a)
+	return new(!*a)
 }
 
 // Logic has three values: kernels over bitmaps agree with the row-by-row model.
@@ -97,7 +96,7 @@ func TestThreeValuedLogic(t *testing.T) {
 		schema = append(schema, sqltype.Column{Name: name, Type: sqltype.BooleanType})
 	}
 	var rows [][]*bool
-	values := []*bool{nil, truth(false), truth(true)}
+	values := []*bool{nil, new(false), new(true)}
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.Arrow())
 	defer b.Release()
 	for i := range 27 {
@@ -180,7 +179,7 @@ func evalText(t *rapid.T, text string, schema sqltype.Schema, batch arrow.Record
 func mixedBatch(t testing.TB) (sqltype.Schema, arrow.RecordBatch) {
 	types := "f BOOLEAN,ti TINYINT,i INT,l BIGINT,r FLOAT,x DOUBLE,p DECIMAL(10;2),q DECIMAL(38;18),v VARCHAR(10),s STRING,d DATE,t TIME,ts TIMESTAMP(3),tz TIMESTAMP_LTZ(9),n INT NOT NULL"
 	var schema sqltype.Schema
-	for _, column := range strings.Split(types, ",") {
+	for column := range strings.SplitSeq(types, ",") {
 		name, typ, _ := strings.Cut(strings.ReplaceAll(column, ";", ","), " ")
 		parsed, err := sqltype.Parse(typ)
 		if err != nil {
@@ -224,7 +223,8 @@ var fuzzSeeds = []string{
 func checkExpressionByRow(t *testing.T, text string, schema sqltype.Schema, batch arrow.RecordBatch) {
 	p, err := Compile(text, schema, Options{})
 	if err != nil {
-		if e, ok := err.(*Error); !ok || e.Offset < 0 || e.Offset > len(text) || e.Line < 1 || e.Column < 1 || e.Message == "" {
+		var e *Error
+		if !errors.As(err, &e) || e.Offset < 0 || e.Offset > len(text) || e.Line < 1 || e.Column < 1 || e.Message == "" {
 			t.Fatalf("%q: error %#v has no place", text, err)
 		}
 		return
@@ -233,7 +233,8 @@ func checkExpressionByRow(t *testing.T, text string, schema sqltype.Schema, batc
 	if whole != nil {
 		defer whole.Release()
 	}
-	if e, ok := wholeErr.(*RowError); wholeErr != nil && (!ok || e.Row < 0 || e.Row >= int(batch.NumRows())) {
+	var e *RowError
+	if wholeErr != nil && (!errors.As(wholeErr, &e) || e.Row < 0 || e.Row >= int(batch.NumRows())) {
 		t.Fatalf("%q: error %#v has no row", text, wholeErr)
 	}
 	evaluator := p.NewEvaluator()

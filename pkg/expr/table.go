@@ -1,14 +1,14 @@
 package expr
 
+import "maps"
+
 // functions is the table of operators and functions, by name in upper case. It is read only.
 var functions = merge(operators(), numericFunctions(), textFunctions(), timeFunctions())
 
 func merge(tables ...map[string]function) map[string]function {
 	all := map[string]function{}
 	for _, table := range tables {
-		for name, f := range table {
-			all[name] = f
-		}
+		maps.Copy(all, table)
 	}
 	return all
 }

@@ -35,8 +35,9 @@ func (p param) accepts(t sqltype.Type) bool {
 		return t.IsInteger() && t.Kind != sqltype.BigInt
 	case aBytes:
 		return t.Kind == sqltype.Bytes
+	default:
+		return t.IsText() || t.Kind == sqltype.Bytes
 	}
-	return t.IsText() || t.Kind == sqltype.Bytes
 }
 
 // textFunc appends a function's result for row i; errNull makes the row NULL.
@@ -59,7 +60,7 @@ func textKernel(f textFunc) kernel {
 			if c.wanted(i) {
 				data, err := f(dst.data, c, i)
 				switch {
-				case err == errNull:
+				case errors.Is(err, errNull):
 					c.out.setNull(i, c.n)
 				case err != nil:
 					return &failure{i, c.at, err}
@@ -351,8 +352,8 @@ func appendReverse(dst, s []byte) []byte {
 
 func repeat(dst []byte, c *call, i int) ([]byte, error) {
 	s, n := c.arg(0, i), c.number(1, i)
-	if len(s)*max(n, 0) > maxText {
-		return dst, errorf("REPEAT(%s, %d) is longer than %d bytes", quote(s), n, maxText)
+	if len(s)*max(n, 0) > maxValue {
+		return dst, errorf("REPEAT(%s, %d) is longer than %d bytes", quote(s), n, maxValue)
 	}
 	for range n {
 		dst = append(dst, s...)

@@ -24,6 +24,7 @@ func (b *binder) timeLiteral(n *syntax.Literal) (*op, error) {
 			return b.constant(n, sqltype.TimeType(0), &vector{i32: []int32{int32(ms)}}), nil
 		}
 		return nil, failAt(n, "TIME '%s' must be written as HH:mm:ss[.fff] and exist", n.Text)
+	default:
 	}
 	ms, nanos, ok := calendar.ParseTimestamp(n.Text)
 	if !ok {
@@ -53,11 +54,11 @@ func (b *binder) interval(n *syntax.Interval) (*op, error) {
 	total := int64(0)
 	for i, f := range fields {
 		v, err := strconv.ParseInt(f, 10, 64)
-		if unit := intervalUnit(n, i); err != nil || i > 0 && v >= unit.most {
+		unit := intervalUnit(n, i)
+		if err != nil || i > 0 && v >= unit.most {
 			return nil, failAt(n, "INTERVAL '%s' does not fit its units; write it as %s", n.Text, intervalForm(n))
-		} else {
-			total += v * unit.size
 		}
+		total += v * unit.size
 	}
 	if negative {
 		total = -total

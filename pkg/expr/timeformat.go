@@ -20,18 +20,18 @@ const (
 // format gives the pattern of a row.
 type format func(c *call, i int) (*calendar.Pattern, error)
 
-// formatOf compiles the format that is argument k, once if it is a constant; byDefault stands for a missing one.
-func formatOf(args []*op, k int, byDefault string) (format, error) {
+// formatOf compiles the format that is the second argument, once if it is a constant; byDefault stands for a missing one.
+func formatOf(args []*op, byDefault string) (format, error) {
 	text, constant := byDefault, true
-	if k < len(args) {
-		text, constant = args[k].constantText()
+	if len(args) > 1 {
+		text, constant = args[1].constantText()
 	}
 	if !constant {
-		return func(c *call, i int) (*calendar.Pattern, error) { return calendar.CompilePattern(string(c.arg(k, i))) }, nil
+		return func(c *call, i int) (*calendar.Pattern, error) { return calendar.CompilePattern(string(c.arg(1, i))) }, nil
 	}
 	p, err := calendar.CompilePattern(text)
 	if err != nil {
-		return nil, &syntax.Error{Offset: args[k].at, Message: err.Error()}
+		return nil, &syntax.Error{Offset: args[1].at, Message: err.Error()}
 	}
 	return func(*call, int) (*calendar.Pattern, error) { return p, nil }, nil
 }
@@ -42,7 +42,7 @@ func bindDateFormat(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if !args[1].typ.IsText() || !x.typ.IsTimestamp() && !x.typ.IsText() {
 		return nil, nil
 	}
-	write, err := formatOf(args, 1, "")
+	write, err := formatOf(args, "")
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func bindToDate(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if len(args) == 1 {
 		return b.nullableOp(b.tryConvert(n, args[0], sqltype.DateType)), nil
 	}
-	read, err := formatOf(args, 1, defaultDate)
+	read, err := formatOf(args, defaultDate)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func bindToTimestamp(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if len(args) == 1 {
 		return b.nullableOp(b.tryConvert(n, args[0], sqltype.TimestampType(3))), nil
 	}
-	read, err := formatOf(args, 1, defaultTimestamp)
+	read, err := formatOf(args, defaultTimestamp)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func bindUnixTimestamp(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if !allText(args) {
 		return nil, nil
 	}
-	read, err := formatOf(args, 1, defaultTimestamp)
+	read, err := formatOf(args, defaultTimestamp)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func bindFromUnixtime(b *binder, n *syntax.Call, args []*op) (*op, error) {
 	if !args[0].typ.IsInteger() || len(args) == 2 && !args[1].typ.IsText() {
 		return nil, nil
 	}
-	write, err := formatOf(args, 1, defaultTimestamp)
+	write, err := formatOf(args, defaultTimestamp)
 	if err != nil {
 		return nil, err
 	}

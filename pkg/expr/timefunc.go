@@ -53,8 +53,9 @@ func (b *binder) fieldsOf(t sqltype.Type) fields {
 			ms, nanos := sqltype.TimestampParts(c.args[k].n128[i&c.args[k].mask()])
 			return calendar.Local(ms, zone), nanos
 		}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // longKernel computes BIGINTs row by row, for wanted rows.
@@ -119,13 +120,10 @@ func (b *binder) extractInterval(n *syntax.Call, unit syntax.Unit, x *op) (*op, 
 		return nil, failAt(n, "%s has no such field", x.typ.Nullable())
 	}
 	return b.strict(n, sqltype.BigIntType, longKernel(func(c *call, i int) int64 {
-		v := int64(0)
 		if months {
-			v = int64(c.number(0, i))
-		} else {
-			v = c.args[0].i64[i&c.args[0].mask()]
+			return int64(c.number(0, i)) % modulus / divisor
 		}
-		return v % modulus / divisor
+		return c.args[0].i64[i&c.args[0].mask()] % modulus / divisor
 	}), x), nil
 }
 
@@ -147,17 +145,18 @@ func (r rounding) bindTime(b *binder, n *syntax.Call, x *op) (*op, error) {
 		return nil, failAt(word, "%s cannot be rounded to %s", x.typ.Nullable(), word.Word)
 	}
 	zone := b.zone
-	switch {
-	case x.typ.Kind == sqltype.Date:
+	switch x.typ.Kind {
+	case sqltype.Date:
 		return b.strict(n, x.typ, intKernel(func(c *call, i int) int {
 			ms, _ := read(c, 0, i)
 			return int(calendar.FloorDiv(r.time(unit, ms), calendar.Day))
 		}), x), nil
-	case x.typ.Kind == sqltype.Time:
+	case sqltype.Time:
 		return b.strict(n, x.typ, intKernel(func(c *call, i int) int {
 			ms, _ := read(c, 0, i)
 			return int(r.time(unit, ms))
 		}), x), nil
+	default:
 	}
 	return b.strict(n, x.typ, timestampKernel(func(c *call, i int) (int64, uint32) {
 		ms, nanos := read(c, 0, i)

@@ -15,8 +15,9 @@ func digitsOf(t sqltype.Type) (precision, scale int) {
 		return 10, 0
 	case sqltype.BigInt:
 		return 19, 0
+	default:
+		return t.Precision, t.Scale
 	}
-	return t.Precision, t.Scale
 }
 
 // adjusted returns DECIMAL(precision, scale) within 38 digits. Where there are too many, digits after the point give way, down to 6

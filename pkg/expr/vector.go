@@ -3,8 +3,6 @@ package expr
 import (
 	"math/bits"
 
-	"pencere/pkg/sqltype"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
@@ -263,6 +261,3 @@ func aligned(b []byte, offset, n int, scratch bitmap) (valid, memory bitmap) {
 
 // nullVector is a NULL of any type.
 func nullVector() *vector { return &vector{constant: true, null: true} }
-
-// isBoolean tells the types whose values are bits.
-func isBoolean(t sqltype.Type) bool { return t.Kind == sqltype.Boolean }

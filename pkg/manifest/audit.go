@@ -223,10 +223,10 @@ func bestFit(before, same, after []FoundEntry) int {
 	best, most := 0, -1
 	for i, found := range same {
 		links := 0
-		if n := len(before); n > 0 && *found.Entry.Previous == before[n-1].Entry.link() {
+		if n := len(before); n > 0 && isLinked(before[n-1].Entry, found.Entry) {
 			links++
 		}
-		if len(after) > 0 && *after[0].Entry.Previous == found.Entry.link() {
+		if len(after) > 0 && isLinked(found.Entry, after[0].Entry) {
 			links++
 		}
 		if links > most {
@@ -322,5 +322,10 @@ func (c *chain) isBroken(i int) bool {
 		return false
 	}
 	before, e := c.entries[i-1].Entry, c.entries[i].Entry
-	return e.Sequence == before.Sequence+1 && *e.Previous != before.link()
+	return e.Sequence == before.Sequence+1 && !isLinked(before, e)
+}
+
+// isLinked reports whether after, which is not the first entry, was chained to before.
+func isLinked(before, after Entry) bool {
+	return after.Sequence == before.Sequence+1 && *after.Previous == before.link()
 }

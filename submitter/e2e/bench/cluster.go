@@ -42,7 +42,8 @@ func startProcess(ctx context.Context, logFile, program string, args ...string) 
 	for want := filepath.Base(program) + " started"; p.started["msg"] != want; {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s ended while it started: see %s", program, logFile), command.Wait())
+			told, _ := os.ReadFile(logFile) // the more, the better
+			return nil, errors.Join(fmt.Errorf("%s ended while it started:\n%s", program, told), command.Wait(), log.Close())
 		}
 		p.started = nil
 		_ = json.Unmarshal(line, &p.started) // a line that is not JSON is not the one

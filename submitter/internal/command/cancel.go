@@ -13,7 +13,7 @@ func (a *app) cancelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "Asks a job to end; JOB is its id, the beginning of its id, or its name",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArgument("one job"),
 	}
 	a.clusterFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -12,10 +12,12 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,7 +92,7 @@ func (a *app) root() *cobra.Command {
 		Use:           "submitter",
 		Short:         "Submits jobs to a Pencere cluster and looks after them",
 		Long:          "Submits jobs to a Pencere cluster and looks after them.\n" + exitCodesHelp,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs, // RunE says it better
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
@@ -100,6 +102,16 @@ func (a *app) root() *cobra.Command {
 			a.began = true
 			return nil
 		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				return usage("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+			}
+			return usage("there is no command %q", args[0])
+		},
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
@@ -126,4 +138,14 @@ func (a *app) connect() (*client.Client, error) {
 		}
 		told = true
 	}})
+}
+
+// oneArgument demands a single argument, of which what says what it is.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("want %s, got %d arguments", what, len(args))
+		}
+		return nil
+	}
 }

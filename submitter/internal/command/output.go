@@ -103,6 +103,9 @@ func (a *app) reportError(command string, err error) {
 		if _, isUsage := errors.AsType[*usageError](err); isUsage {
 			fmt.Fprintf(a.Err, "See: submitter %s\n", strings.TrimPrefix(command+" --help", "submitter "))
 		}
+		if _, unreachable := errors.AsType[*client.UnreachableError](err); unreachable {
+			a.note("Name the jobmanager with -m host:port, or wait longer for it with --timeout.")
+		}
 		return
 	}
 	printed := envelope{Command: command, Error: &failure{ExitCode: exitCode(err), Message: err.Error(), Problems: problemsOf(err)}}

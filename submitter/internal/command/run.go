@@ -22,7 +22,7 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Submits a job and prints its id and web address",
 		Long: "Checks a job spec, waits until a jobmanager is reached, submits the job, and prints its id and web address.\n" +
 			"The spec is read from standard input for '-'. With --wait the job is followed to its end.\n" + exitCodesHelp,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("one job spec, or - for standard input"),
 	}
 	a.clusterFlags(c)
 	vars.flags(c)

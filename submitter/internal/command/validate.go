@@ -14,10 +14,13 @@ func (a *app) validateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate job.yaml...",
 		Short: "Checks job specs without a cluster and prints everything that is wrong",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  cobra.ArbitraryArgs,
 	}
 	vars.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage("want job specs to check, or - for standard input")
+		}
 		if err := vars.parse(a.LookupEnv); err != nil {
 			return err
 		}

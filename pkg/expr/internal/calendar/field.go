@@ -20,8 +20,9 @@ func Field(unit syntax.Unit, ms int64, nanos uint32) int64 {
 		return ms%Second*1_000_000 + int64(nanos)
 	case syntax.Epoch:
 		return ms / Second
+	default:
+		return dateField(unit, ms/Day)
 	}
-	return dateField(unit, ms/Day)
 }
 
 // dateField returns a field of a number of days since 1970.
@@ -52,8 +53,9 @@ func dateField(unit syntax.Unit, days int64) int64 {
 		return year / 10
 	case syntax.Century:
 		return rounds(year, 100)
+	default:
+		return rounds(year, 1000)
 	}
-	return rounds(year, 1000)
 }
 
 // rounds numbers the centuries and millennia: 2000 is in the 20th, 2001 in the 21st.
@@ -95,8 +97,9 @@ func Length(unit syntax.Unit) (months, ms int64) {
 		return 0, Second
 	case syntax.Millisecond:
 		return 0, 1
+	default:
+		return 0, 0
 	}
-	return 0, 0
 }
 
 // Rounds reports whether times can be rounded to a unit.
@@ -144,6 +147,7 @@ func monthsOf(unit syntax.Unit) int64 {
 		return 1200
 	case syntax.Millennium:
 		return 12000
+	default:
 	}
 	months, _ := Length(unit)
 	return months
@@ -165,8 +169,9 @@ func floorDate(unit syntax.Unit, days int64) int64 {
 		return Days(FloorDiv(year-1, 100)*100+1, 1, 1)
 	case syntax.Millennium:
 		return Days(FloorDiv(year-1, 1000)*1000+1, 1, 1)
+	default:
+		return Days(year, 1, 1)
 	}
-	return Days(year, 1, 1)
 }
 
 // MonthsBetween returns the whole months from start to end, both in ms, negative if end is earlier. It is Calcite's subtractMonths, which is not the

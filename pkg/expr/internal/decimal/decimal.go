@@ -41,12 +41,6 @@ var powers64 = func() (all [20]uint64) {
 
 func (a uint128) less(b uint128) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
 
-func (a uint128) sub(b uint128) uint128 {
-	lo, borrow := bits.Sub64(a.lo, b.lo, 0)
-	hi, _ := bits.Sub64(a.hi, b.hi, borrow)
-	return uint128{hi, lo}
-}
-
 // magnitude returns |v| and whether v is negative.
 func magnitude(v Num) (uint128, bool) {
 	hi, lo := uint64(v.HighBits()), v.LowBits()
@@ -80,7 +74,7 @@ func Power64(n int) int64 { return int64(powers64[n]) }
 // Fits reports whether v has at most precision digits.
 func Fits(v Num, precision int) bool {
 	m, _ := magnitude(v)
-	return precision >= MaxPrecision+1 || m.less(powers[precision])
+	return precision > MaxPrecision || m.less(powers[precision])
 }
 
 // Add returns a + b and whether the sum fits 128 bits.
@@ -194,18 +188,23 @@ func ScaleUp(v Num, n int) Num {
 	return signed(mul(m, powers[n]).low(), negative)
 }
 
-// AddWide returns (a * 10^upA + b * 10^upB) / 10^drop, rounded half up, and whether it fits precision digits.
-func AddWide(a Num, upA int, b Num, upB, drop, precision int) (Num, bool) {
+// Digits is what a result may have: digits in all, and digits after the point.
+type Digits struct{ Precision, Scale int }
+
+// AddWide returns a of scale sa + b of scale sb, rounded half up to the digits of to, and whether it fits them.
+func AddWide(a Num, sa int, b Num, sb int, to Digits) (Num, bool) {
 	ma, na := magnitude(a)
 	mb, nb := magnitude(b)
-	x, y := mul(ma, powers[upA]), mul(mb, powers[upB])
+	scale := max(sa, sb)
+	x, y := mul(ma, powers[scale-sa]), mul(mb, powers[scale-sb])
+	drop := max(scale-to.Scale, 0)
 	if na == nb {
-		return x.add(y).dropDigits(drop).num(na, precision)
+		return x.add(y).dropDigits(drop).num(na, to.Precision)
 	}
 	if x.compare(y) < 0 {
 		x, y, na = y, x, nb
 	}
-	return x.sub(y).dropDigits(drop).num(na, precision)
+	return x.sub(y).dropDigits(drop).num(na, to.Precision)
 }
 
 // Round returns v, of the given scale, rounded half up to digits digits after the point, at the same scale. A result beyond 128 bits wraps around.

@@ -65,11 +65,13 @@ func TestMul(t *testing.T) {
 func TestAdd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := nums(38).Draw(t, "a"), nums(38).Draw(t, "b")
-		upA, upB := rapid.IntRange(0, 38).Draw(t, "upA"), rapid.IntRange(0, 38).Draw(t, "upB")
-		drop, precision := rapid.IntRange(0, 38).Draw(t, "drop"), rapid.IntRange(1, 38).Draw(t, "precision")
-		sum := new(big.Int).Add(new(big.Int).Mul(a.BigInt(), pow10(upA)), new(big.Int).Mul(b.BigInt(), pow10(upB)))
-		got, ok := AddWide(a, upA, b, upB, drop, precision)
-		check(t, "sum", got, ok, roundBig(new(big.Rat).SetInt(sum), -drop), precision)
+		sa, sb := rapid.IntRange(0, 38).Draw(t, "sa"), rapid.IntRange(0, 38).Draw(t, "sb")
+		to := Digits{rapid.IntRange(1, 38).Draw(t, "precision"), rapid.IntRange(0, max(sa, sb)).Draw(t, "scale")}
+		exact := new(big.Rat).Add(ratOf(a, sa), ratOf(b, sb))
+		got, ok := AddWide(a, sa, b, sb, to)
+		check(t, "sum", got, ok, roundBig(exact, to.Scale), to.Precision)
+		upA, upB := max(sa, sb)-sa, max(sa, sb)-sb
+		sum := roundBig(exact, max(sa, sb))
 		if digits(sum) <= 38 {
 			if got := AddScaled(a, upA, b, upB); got.BigInt().Cmp(sum) != 0 {
 				t.Fatalf("scaled sum = %v, want %v", got.BigInt(), sum)
@@ -98,9 +100,9 @@ func TestDivide(t *testing.T) {
 			rounded := roundBig(exact, scale)
 			first = new(big.Rat).Mul(new(big.Rat).SetInt(rounded), new(big.Rat).SetFrac(pow10(max(-scale, 0)), pow10(max(scale, 0))))
 		}
-		got, ok := Divide(a, sa, b, sb, to, precision)
+		got, ok := Divide(a, sa, b, sb, Digits{precision, to})
 		check(t, "quotient", got, ok, roundBig(first, to), precision)
-		r, ok, possible := Remainder(a, sa, b, sb, max(sa, sb), 38)
+		r, ok, possible := Remainder(a, sa, b, sb, Digits{38, max(sa, sb)})
 		quotient := truncated(exact, 0)
 		if possible != (digits(quotient) <= 38) {
 			t.Fatalf("remainder possible = %v for a quotient %v", possible, quotient)

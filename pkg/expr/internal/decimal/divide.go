@@ -4,15 +4,15 @@ import (
 	"math/big"
 )
 
-// Divide returns a / b at the scale to, and whether it fits precision digits; b is not 0. The quotient is first rounded half
+// Divide returns a of scale sa / b of scale sb with the digits of to, and whether it fits them; b is not 0. The quotient is first rounded half
 // up to 38 significant digits and then to the scale, as Flink's DecimalDataUtils.divide does with MathContext(38, HALF_UP).
-func Divide(a Num, sa int, b Num, sb int, to, precision int) (Num, bool) {
-	if shift := to + sb - sa; shift >= 0 && shift <= MaxPrecision {
+func Divide(a Num, sa int, b Num, sb int, to Digits) (Num, bool) {
+	if shift := to.Scale + sb - sa; shift >= 0 && shift <= MaxPrecision {
 		if q, ok := divideSmall(a, b, shift); ok {
-			return q, Fits(q, precision)
+			return q, Fits(q, to.Precision)
 		}
 	}
-	return divideWide(a, sa, b, sb, to, precision)
+	return divideWide(a, sa, b, sb, to)
 }
 
 // divideSmall returns a * 10^shift / b rounded half up where b fits 64 bits and both roundings of Divide agree.
@@ -35,7 +35,7 @@ func divideSmall(a, b Num, shift int) (Num, bool) {
 }
 
 // divideWide is Divide for all values.
-func divideWide(a Num, sa int, b Num, sb int, to, precision int) (Num, bool) {
+func divideWide(a Num, sa int, b Num, sb int, to Digits) (Num, bool) {
 	x, y := a.BigInt(), b.BigInt()
 	negative := x.Sign()*y.Sign() < 0
 	x.Abs(x)
@@ -58,20 +58,20 @@ func divideWide(a Num, sa int, b Num, sb int, to, precision int) (Num, bool) {
 	} else if sticky && rest.Lsh(rest, 1).Cmp(y) >= 0 {
 		q.Add(q, big.NewInt(1))
 	}
-	if to >= scale {
-		q.Mul(q, pow10(to-scale))
+	if to.Scale >= scale {
+		q.Mul(q, pow10(to.Scale-scale))
 	} else {
-		q = halfUp(q, scale-to)
+		q = halfUp(q, scale-to.Scale)
 	}
-	if digits(q) > precision {
+	if digits(q) > to.Precision {
 		return Num{}, false
 	}
 	return fromBig(q, negative), true
 }
 
-// Remainder returns a - b*trunc(a/b) at the scale to, and whether it fits precision digits; b is not 0. possible is false
+// Remainder returns a - b*trunc(a/b) with the digits of to, and whether it fits them; b is not 0. possible is false
 // where the whole quotient has more than 38 digits, for which Flink fails ("Division impossible").
-func Remainder(a Num, sa int, b Num, sb int, to, precision int) (r Num, fits, possible bool) {
+func Remainder(a Num, sa int, b Num, sb int, to Digits) (r Num, fits, possible bool) {
 	scale := max(sa, sb)
 	x, y := a.BigInt(), b.BigInt()
 	x.Mul(x, pow10(scale-sa))
@@ -82,12 +82,12 @@ func Remainder(a Num, sa int, b Num, sb int, to, precision int) (r Num, fits, po
 	}
 	negative := rest.Sign() < 0
 	rest.Abs(rest)
-	if to >= scale {
-		rest.Mul(rest, pow10(to-scale))
+	if to.Scale >= scale {
+		rest.Mul(rest, pow10(to.Scale-scale))
 	} else {
-		rest = halfUp(rest, scale-to)
+		rest = halfUp(rest, scale-to.Scale)
 	}
-	if digits(rest) > precision {
+	if digits(rest) > to.Precision {
 		return Num{}, false, true
 	}
 	return fromBig(rest, negative), true, true

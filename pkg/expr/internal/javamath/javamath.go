@@ -102,7 +102,7 @@ func Log10(x float64) float64 {
 // Exp returns e^x.
 func Exp(x float64) float64 {
 	switch {
-	case x != x:
+	case math.IsNaN(x):
 		return x
 	case x > exponentOf:
 		return math.Inf(1)
@@ -117,7 +117,7 @@ func Pow(x, y float64) float64 {
 	switch {
 	case y == 0:
 		return 1
-	case y != y || x != x, math.Abs(x) == 1 && math.IsInf(y, 0):
+	case math.IsNaN(x) || math.IsNaN(y), math.Abs(x) == 1 && math.IsInf(y, 0):
 		return math.NaN()
 	case x == 0 || math.IsInf(x, 0) || math.IsInf(y, 0):
 		return math.Pow(x, y)

@@ -42,7 +42,7 @@ func TestSpecial(t *testing.T) {
 		{Log(0), -inf}, {Log(-1), nan}, {Log(1), 0}, {Log(inf), inf}, {Log10(1000), 3}, {Log10(1e-5), -5}, {Log10(0), -inf},
 		{Pow(2, 10), 1024}, {Pow(0, -1), inf}, {Pow(-2, 3), -8}, {Pow(-2, 0.5), nan}, {Pow(1, nan), nan}, {Pow(-1, inf), nan}, {Pow(nan, 0), 1}, {Pow(10, 400), inf}, {Pow(10, -400), 0}, {Pow(4, 0.5), 2},
 	} {
-		if c.got != c.want && (c.got == c.got || c.want == c.want) {
+		if c.got != c.want && !(math.IsNaN(c.got) && math.IsNaN(c.want)) {
 			t.Errorf("got %v, want %v", c.got, c.want)
 		}
 	}

@@ -90,11 +90,11 @@ func decodeUTF16(dst, s []byte, order binary.ByteOrder) []byte {
 				continue
 			}
 		}
-		text, ok := AppendUnits(dst, unit)
-		if !ok {
-			text = append(dst, "\uFFFD"...)
+		if text, ok := AppendUnits(dst, unit); ok {
+			dst = text
+		} else {
+			dst = append(dst, "\uFFFD"...)
 		}
-		dst = text
 	}
 	if len(s) > 0 {
 		dst = append(dst, "\uFFFD"...)

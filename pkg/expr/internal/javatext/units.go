@@ -21,7 +21,8 @@ func AppendUnits(dst []byte, units []uint16) (_ []byte, ok bool) {
 	for i := 0; i < len(units); i++ {
 		r := rune(units[i])
 		if utf16.IsSurrogate(r) {
-			if i++; i == len(units) {
+			i++
+			if i == len(units) {
 				return dst, false
 			}
 			if r = utf16.DecodeRune(r, rune(units[i])); r == utf8.RuneError {

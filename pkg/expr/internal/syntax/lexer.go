@@ -12,7 +12,8 @@ import (
 // Limits of an expression; they bound the memory and the stack that a text can cost.
 const (
 	MaxLength = 1 << 20 // bytes of text
-	MaxDepth  = 1000    // nested parentheses, calls and operators
+	MaxDepth  = 1000    // nested parentheses, calls and operators, and operators in a row
+	MaxArgs   = 4096    // arguments of a call, elements of IN, branches of CASE
 )
 
 // Error is a place in the text that the grammar does not allow.
@@ -51,8 +52,9 @@ func (t token) is(s string) bool {
 		return len(t.value) == len(s) && strings.EqualFold(t.value, s)
 	case symbol:
 		return t.value == s
+	default:
+		return false
 	}
-	return false
 }
 
 func (t token) String() string {

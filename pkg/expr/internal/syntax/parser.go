@@ -69,7 +69,8 @@ func (p *parser) unexpected(t token, wanted string) error {
 
 // enter counts a level of nesting; leave must follow it.
 func (p *parser) enter() error {
-	if p.depth++; p.depth > MaxDepth {
+	p.depth++
+	if p.depth > MaxDepth {
 		return &Error{p.peek().offset, fmt.Sprintf("the expression is nested deeper than %d levels", MaxDepth)}
 	}
 	return nil
@@ -105,8 +106,8 @@ func (p *parser) expression(loosest int) (Node, error) {
 	defer p.leave()
 	left, err := p.prefix()
 	for links := 0; err == nil; links++ {
-		if links > MaxDepth*10 {
-			return nil, &Error{p.peek().offset, fmt.Sprintf("more than %d operators in a row", MaxDepth*10)}
+		if links > MaxDepth {
+			return nil, &Error{p.peek().offset, fmt.Sprintf("more than %d operators in a row", MaxDepth)}
 		}
 		bind := p.operator()
 		if bind <= loosest {
@@ -246,7 +247,9 @@ func (p *parser) arguments(args []Node) ([]Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, n)
+		if args = append(args, n); len(args) > MaxArgs {
+			return nil, &Error{n.Offset(), fmt.Sprintf("more than %d values in one list", MaxArgs)}
+		}
 		if p.accept(")") {
 			return args, nil
 		}
@@ -279,17 +282,19 @@ func (p *parser) prefix() (Node, error) {
 		return p.word()
 	case symbol:
 		return p.prefixSymbol(t)
+	default:
+		return nil, p.unexpected(t, "an expression")
 	}
-	return nil, p.unexpected(t, "an expression")
 }
 
 // continued joins the text literals that follow t with only white space between, as the standard wants.
 func (p *parser) continued(t token) string {
-	value := t.value
+	var value strings.Builder
+	value.WriteString(t.value)
 	for p.peek().kind == text {
-		value += p.advance().value
+		value.WriteString(p.advance().value)
 	}
-	return value
+	return value.String()
 }
 
 func (p *parser) prefixSymbol(t token) (Node, error) {

@@ -42,7 +42,7 @@ func (p *parser) word() (Node, error) {
 // reserved are the words that cannot name a column without backquotes because the grammar needs them.
 var reserved = func() map[string]bool {
 	all := map[string]bool{}
-	for _, w := range strings.Fields(`ALL AND ANY AS BETWEEN BOTH CASE CAST CROSS DISTINCT ELSE END ESCAPE EXISTS EXTRACT FALSE FOR FROM GROUP HAVING IN
+	for w := range strings.FieldsSeq(`ALL AND ANY AS BETWEEN BOTH CASE CAST CROSS DISTINCT ELSE END ESCAPE EXISTS EXTRACT FALSE FOR FROM GROUP HAVING IN
 		INNER INTERVAL IS JOIN LEADING LIKE LIMIT NOT NULL ON OR ORDER OVER SELECT SIMILAR SOME SYMMETRIC THEN TO TRAILING TRUE UNION UNKNOWN USING WHEN WHERE WITH`) {
 		all[w] = true
 	}
@@ -150,7 +150,8 @@ func (p *parser) cast(name token, try bool) (Node, error) {
 		case t.is("("):
 			open++
 		case t.is(")"):
-			if open--; open < 0 {
+			open--
+			if open < 0 {
 				typ := p.input[first.offset:p.tokens[p.next-1].end]
 				p.next++
 				return &Cast{at(name.offset), arg, typ, first.offset, try}, nil
@@ -283,7 +284,9 @@ func (p *parser) caseOf(t token) (Node, error) {
 		if w.Then, err = p.expression(0); err != nil {
 			return nil, err
 		}
-		c.Whens = append(c.Whens, w)
+		if c.Whens = append(c.Whens, w); len(c.Whens) > MaxArgs {
+			return nil, &Error{w.If.Offset(), fmt.Sprintf("more than %d branches in one CASE", MaxArgs)}
+		}
 	}
 	if c.Whens == nil {
 		return nil, p.unexpected(p.peek(), `"WHEN"`)

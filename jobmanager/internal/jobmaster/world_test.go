@@ -1,0 +1,343 @@
+package jobmaster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/replica"
+	"pencere/jobmanager/internal/slotpool"
+	"pencere/jobmanager/internal/view"
+	"pencere/pkg/connector/kafka"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+	"pencere/pkg/plan"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// memoryLog is the replicated log as far as jobs see it.
+type memoryLog struct {
+	mu       sync.Mutex
+	jobs     map[string]*storagev1.Job
+	err      error // of every Apply
+	applying func(*storagev1.Command)
+}
+
+func (l *memoryLog) Apply(ctx context.Context, c *storagev1.Command) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if l.applying != nil {
+		l.applying(c)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	switch c := c.GetCommand().(type) {
+	case *storagev1.Command_SubmitJob:
+		l.jobs[c.SubmitJob.GetJobId()] = &storagev1.Job{
+			JobId: c.SubmitJob.GetJobId(), Name: c.SubmitJob.GetName(), Spec: c.SubmitJob.GetSpec(), Plan: c.SubmitJob.GetPlan(),
+			Status: storagev1.JobStatus_JOB_STATUS_INITIALIZING,
+			StatusTimesMs: map[int32]int64{
+				int32(storagev1.JobStatus_JOB_STATUS_INITIALIZING): c.SubmitJob.GetSubmittedMs(),
+			},
+		}
+	case *storagev1.Command_SetJobStatus:
+		job := l.changed(c.SetJobStatus.GetJobId())
+		job.Status = c.SetJobStatus.GetStatus()
+		job.StatusTimesMs[int32(job.GetStatus())] = c.SetJobStatus.GetTimeMs()
+		if f := c.SetJobStatus.GetFailure(); f != nil {
+			job.Failures = append(job.Failures, f)
+		}
+	case *storagev1.Command_BeginAttempt:
+		l.changed(c.BeginAttempt.GetJobId()).Attempt = c.BeginAttempt.GetAttempt()
+	case *storagev1.Command_AddSplits:
+		job := l.changed(c.AddSplits.GetJobId())
+		job.Splits = append(job.Splits, c.AddSplits.GetSplits()...)
+	case *storagev1.Command_ForgetJob:
+		delete(l.jobs, c.ForgetJob.GetJobId())
+	}
+	return nil
+}
+
+func (l *memoryLog) changed(id string) *storagev1.Job {
+	l.jobs[id] = proto.CloneOf(l.jobs[id])
+	return l.jobs[id]
+}
+
+func (l *memoryLog) Job(id string) (*storagev1.Job, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if job, ok := l.jobs[id]; ok {
+		return job, nil
+	}
+	return nil, ErrNoJob
+}
+
+func (l *memoryLog) Jobs() []*storagev1.Job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var jobs []*storagev1.Job
+	for _, job := range l.jobs {
+		jobs = append(jobs, job)
+	}
+	return jobs
+}
+
+// topic is a Kafka topic as enumerators see it.
+type topic struct {
+	mu         sync.Mutex
+	partitions int32
+	down       chan struct{} // not nil while the broker is away; closed when it comes back
+	err        error         // of Discover
+	open       int           // enumerators
+}
+
+func (p *topic) grow(to int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.partitions = to
+}
+
+// enumerator finds the splits of a topic.
+type enumerator struct {
+	topic *topic
+	known int32
+	first bool
+
+	mu      sync.Mutex
+	waiting string
+}
+
+func (p *topic) enumerator(plan.KafkaSource) (Enumerator, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open++
+	return &enumerator{topic: p, first: true}, nil
+}
+
+func (e *enumerator) Restore(splits []kafka.Split) { e.known, e.first = int32(len(splits)), false }
+
+func (e *enumerator) Discover(ctx context.Context) ([]kafka.Split, error) {
+	e.topic.mu.Lock()
+	down := e.topic.down
+	e.topic.mu.Unlock()
+	if down != nil {
+		e.wait("broker k:9092: connection refused; retrying")
+		select {
+		case <-down:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		e.wait("")
+	}
+	e.topic.mu.Lock()
+	defer e.topic.mu.Unlock()
+	if e.topic.err != nil {
+		return nil, e.topic.err
+	}
+	var found []kafka.Split
+	for ; e.known < e.topic.partitions; e.known++ {
+		found = append(found, kafka.Split{Topic: "sahibinden", Partition: e.known, Start: 100, Stop: -1})
+	}
+	return found, nil
+}
+
+func (e *enumerator) wait(why string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiting = why
+}
+
+func (e *enumerator) Waiting() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.waiting
+}
+
+func (e *enumerator) Close() {
+	e.topic.mu.Lock()
+	defer e.topic.mu.Unlock()
+	e.topic.open--
+}
+
+// taskManager is a taskmanager that does what it is told at once, and keeps what it was told.
+type taskManager struct {
+	w     *world
+	id    string
+	leave func(reason string)
+	mute  bool // says nothing about cancellations
+
+	mu       sync.Mutex
+	deployed []*controlv1.DeploySubtask
+	canceled []*controlv1.SubtaskRef
+	added    []*controlv1.AddSplits
+}
+
+func (tm *taskManager) send(m *controlv1.ConnectResponse) {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	switch m := m.GetMessage().(type) {
+	case *controlv1.ConnectResponse_DeploySubtask:
+		tm.deployed = append(tm.deployed, m.DeploySubtask)
+	case *controlv1.ConnectResponse_CancelSubtask:
+		tm.canceled = append(tm.canceled, m.CancelSubtask.GetSubtask())
+		if !tm.mute {
+			go tm.w.report(tm.id, m.CancelSubtask.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_CANCELED)
+		}
+	case *controlv1.ConnectResponse_AddSplits:
+		tm.added = append(tm.added, m.AddSplits)
+	}
+}
+
+// take returns what was deployed since the last call.
+func (tm *taskManager) take() []*controlv1.DeploySubtask {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	deployed := tm.deployed
+	tm.deployed = nil
+	return deployed
+}
+
+// world is a dispatcher and all around it, in a synctest bubble.
+type world struct {
+	t          *testing.T
+	log        *memoryLog
+	topic      *topic
+	pool       *slotpool.Pool
+	dispatcher *Dispatcher
+	resign     context.CancelFunc
+	led        chan error // what Lead returned
+}
+
+// inWorld runs a test with a dispatcher that leads. At its end the leadership ends, and everything must with it.
+func inWorld(t *testing.T, test func(w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, log: &memoryLog{jobs: make(map[string]*storagev1.Job)}, topic: &topic{partitions: 2}}
+		w.lead()
+		defer func() {
+			w.stop()
+			if w.topic.open != 0 {
+				t.Errorf("%d enumerators are open after the leadership", w.topic.open)
+			}
+		}()
+		test(w)
+	})
+}
+
+// lead starts a new jobmanager on the log.
+func (w *world) lead() {
+	w.pool = slotpool.New(time.Now)
+	w.dispatcher = New(Config{
+		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Logger: slog.New(slog.DiscardHandler),
+		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour,
+	})
+	var ctx context.Context
+	ctx, w.resign = context.WithCancel(context.Background())
+	w.led = make(chan error, 1)
+	go func() { w.led <- w.dispatcher.Lead(ctx) }()
+	synctest.Wait()
+}
+
+// stop ends the leadership. It may be called again.
+func (w *world) stop() error {
+	w.resign()
+	err := <-w.led
+	w.led <- err
+	return err
+}
+
+func (w *world) register(id string, slots int) *taskManager {
+	tm := &taskManager{w: w, id: id}
+	tm.leave = w.pool.Register(slotpool.TaskManager{ID: id, DataAddress: "data-" + id, Slots: slots, Send: tm.send})
+	synctest.Wait()
+	return tm
+}
+
+const header = `
+name: listings
+parallelism: %s
+source:
+  kafka: {brokers: "k:9092", topic: sahibinden, discovery_interval: 30s}
+  schema: {id: INT, product: STRING, t: TIMESTAMP(3)}
+  watermark: {column: t, delay: 5s}
+window: {tumble: 2m, group_by: [id, product]}
+sink: {csv: {path: out}}
+`
+
+func (w *world) submit(parallelism, more string) string {
+	w.t.Helper()
+	id, err := w.dispatcher.Submit(w.t.Context(), Spec{Text: fmt.Sprintf(header, parallelism) + more, File: "job.yaml"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+	return id
+}
+
+func (w *world) job(id string) view.Job {
+	w.t.Helper()
+	synctest.Wait()
+	job, err := w.dispatcher.Job(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return job
+}
+
+// wants fails the test unless the job has the status, here and in the log.
+func (w *world) wants(id string, status jobfsm.Status) view.Job {
+	w.t.Helper()
+	job := w.job(id)
+	if job.Status != status {
+		w.t.Fatalf("job is %s, want %s; failures %v", job.Status, status, job.Failures)
+	}
+	if kept, err := w.log.Job(id); err != nil || replica.Status(kept.GetStatus()) != status {
+		w.t.Fatalf("the log has %s, %v, want %s", kept.GetStatus(), err, status)
+	}
+	return job
+}
+
+func (w *world) report(tm string, ref *controlv1.SubtaskRef, s controlv1.SubtaskState) {
+	w.dispatcher.SubtaskUpdate(tm, &controlv1.SubtaskUpdate{Subtask: ref, State: s, TimeMs: time.Now().UnixMilli()})
+}
+
+func (w *world) fail(tm string, ref *controlv1.SubtaskRef, why *controlv1.Failure) {
+	w.dispatcher.SubtaskUpdate(tm, &controlv1.SubtaskUpdate{
+		Subtask: ref, State: controlv1.SubtaskState_SUBTASK_STATE_FAILED, TimeMs: time.Now().UnixMilli(), Failure: why,
+	})
+	synctest.Wait()
+}
+
+// start has what a taskmanager was given run.
+func (w *world) start(tm *taskManager) []*controlv1.DeploySubtask {
+	deployed := tm.take()
+	for _, d := range deployed {
+		w.report(tm.id, d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING)
+		w.report(tm.id, d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_RUNNING)
+	}
+	synctest.Wait()
+	return deployed
+}
+
+func states(job view.Job) []jobfsm.SubtaskState {
+	var all []jobfsm.SubtaskState
+	for _, v := range job.Vertices {
+		for _, s := range v.Subtasks {
+			all = append(all, s.State)
+		}
+	}
+	return slices.Compact(all)
+}
+
+var errDisk = errors.New("no space left on device")
