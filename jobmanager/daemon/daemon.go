@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +22,7 @@ import (
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/rest"
 	"pencere/jobmanager/internal/slotpool"
+	"pencere/pkg/blobstore"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/plan"
@@ -31,11 +34,14 @@ import (
 
 // Config is what a jobmanager is started with.
 type Config struct {
-	ID       string
-	DataDir  string
-	RestAddr string // host:port; port 0 takes a free one
-	RPCAddr  string // host:port for taskmanagers; port 0 takes a free one
-	RaftAddr string // host:port for the other jobmanagers; used with Peers
+	ID      string
+	DataDir string
+	// CheckpointDir is where large state of checkpoints is kept: a directory that all taskmanagers see too, or a URL; "" is
+	// the folder checkpoints of DataDir.
+	CheckpointDir string
+	RestAddr      string // host:port; port 0 takes a free one
+	RPCAddr       string // host:port for taskmanagers; port 0 takes a free one
+	RaftAddr      string // host:port for the other jobmanagers; used with Peers
 	// Peers are all jobmanagers, this one too, by id with their raft addresses; empty for one alone.
 	Peers   map[string]string
 	Version string
@@ -49,6 +55,7 @@ type Daemon struct {
 	cfg        Config
 	rest, rpc  net.Listener
 	replica    *replica.Replica
+	storage    *blobstore.Store
 	dispatcher *jobmaster.Dispatcher
 	gateway    *gateway.Gateway
 }
@@ -61,7 +68,7 @@ func New(cfg Config) (*Daemon, error) {
 	}
 	pool := slotpool.New(time.Now)
 	d.dispatcher = jobmaster.New(jobmaster.Config{
-		Log: d.replica, Slots: pool, Splits: newEnumerator, Logger: cfg.Log,
+		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, Logger: cfg.Log,
 		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter,
 	})
 	d.gateway = gateway.New(pool, d.dispatcher, cfg.Log)
@@ -76,6 +83,11 @@ func (d *Daemon) open() (err error) {
 	if d.rpc, err = net.Listen("tcp", d.cfg.RPCAddr); err != nil {
 		return fmt.Errorf("listen for taskmanagers (--rpc-addr): %w", err)
 	}
+	url, err := blobstore.URL(cmp.Or(d.cfg.CheckpointDir, filepath.Join(d.cfg.DataDir, "checkpoints")))
+	if err != nil {
+		return err
+	}
+	d.storage = blobstore.New(url)
 	d.replica, err = replica.Open(replica.Config{
 		ID: d.cfg.ID, Dir: d.cfg.DataDir, Addr: d.cfg.RaftAddr, Peers: d.cfg.Peers, Log: d.cfg.Log,
 	})
@@ -140,6 +152,9 @@ func (d *Daemon) Close() error {
 			errs = append(errs, err)
 		}
 	}
+	if d.storage != nil {
+		errs = append(errs, d.storage.Close())
+	}
 	if d.replica != nil {
 		errs = append(errs, d.replica.Close())
 	}
@@ -161,6 +176,7 @@ func (d *Daemon) settings() []rest.Setting {
 	}
 	slices.Sort(peers)
 	return []rest.Setting{
+		{Key: "checkpoint-dir", Value: d.storage.URL()},
 		{Key: "data-dir", Value: d.cfg.DataDir},
 		{Key: "forget-after", Value: d.cfg.ForgetAfter.String()},
 		{Key: "id", Value: d.cfg.ID},

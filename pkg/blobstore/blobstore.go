@@ -13,6 +13,7 @@ import (
 
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // file:///dir
+	"gocloud.dev/gcerrors"
 )
 
 // URL returns the storage that a setting means: a URL as it is, anything else as a directory, which is made when needed.
@@ -64,3 +65,33 @@ func (b *Buckets) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Store is one storage. It is safe for concurrent use.
+type Store struct {
+	url     string
+	buckets Buckets
+}
+
+// New returns the storage of a URL, which is opened when needed.
+func New(url string) *Store { return &Store{url: url} }
+
+// URL returns the storage's URL.
+func (s *Store) URL() string { return s.url }
+
+// Delete removes blobs. That one is not there is no error.
+func (s *Store) Delete(ctx context.Context, keys []string) error {
+	bucket, err := s.buckets.Open(ctx, s.url)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, key := range keys {
+		if err := bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			errs = append(errs, fmt.Errorf("delete %s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close closes the storage.
+func (s *Store) Close() error { return s.buckets.Close() }

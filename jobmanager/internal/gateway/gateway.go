@@ -35,6 +35,10 @@ type Jobs interface {
 	SubtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate)
 	SubtaskReport(r *controlv1.SubtaskReport)
 	FilesFinished(f *controlv1.FilesFinished)
+	CheckpointAck(a *controlv1.CheckpointAck)
+	CheckpointDecline(d *controlv1.CheckpointDecline)
+	SubtaskEnded(e *controlv1.SubtaskEnded)
+	CheckpointRequest(r *controlv1.CheckpointRequest)
 }
 
 // Gateway serves taskmanagers while this jobmanager leads.
@@ -158,6 +162,14 @@ func (g *Gateway) handle(taskManagerID string, m *controlv1.ConnectRequest) {
 		g.jobs.SubtaskUpdate(taskManagerID, m.SubtaskUpdate)
 	case *controlv1.ConnectRequest_FilesFinished:
 		g.jobs.FilesFinished(m.FilesFinished)
+	case *controlv1.ConnectRequest_CheckpointAck:
+		g.jobs.CheckpointAck(m.CheckpointAck)
+	case *controlv1.ConnectRequest_CheckpointDecline:
+		g.jobs.CheckpointDecline(m.CheckpointDecline)
+	case *controlv1.ConnectRequest_SubtaskEnded:
+		g.jobs.SubtaskEnded(m.SubtaskEnded)
+	case *controlv1.ConnectRequest_CheckpointRequest:
+		g.jobs.CheckpointRequest(m.CheckpointRequest)
 	}
 }
 

@@ -46,12 +46,13 @@ type Log interface {
 
 // Config is what a Dispatcher works with.
 type Config struct {
-	Log    Log
-	Slots  *slotpool.Pool
-	Splits NewEnumerator
-	Logger *slog.Logger
-	Now    func() time.Time
-	Random func() float64 // in [0, 1)
+	Log     Log
+	Slots   *slotpool.Pool
+	Splits  NewEnumerator
+	Storage Storage
+	Logger  *slog.Logger
+	Now     func() time.Time
+	Random  func() float64 // in [0, 1)
 	// ForgetAfter is how long a job that ended stays known (Flink's jobstore.expiration-time); 0 keeps it for ever.
 	ForgetAfter time.Duration
 }
@@ -300,6 +301,34 @@ func (d *Dispatcher) SubtaskReport(r *controlv1.SubtaskReport) {
 func (d *Dispatcher) FilesFinished(f *controlv1.FilesFinished) {
 	if m, err := d.master(f.GetSubtask().GetJobId()); err == nil {
 		m.filesFinished(f)
+	}
+}
+
+// CheckpointAck takes a subtask's part in a checkpoint.
+func (d *Dispatcher) CheckpointAck(a *controlv1.CheckpointAck) {
+	if m, err := d.master(a.GetSubtask().GetJobId()); err == nil {
+		m.checkpointAck(a)
+	}
+}
+
+// CheckpointDecline takes word that a subtask cannot take part in a checkpoint.
+func (d *Dispatcher) CheckpointDecline(c *controlv1.CheckpointDecline) {
+	if m, err := d.master(c.GetSubtask().GetJobId()); err == nil {
+		m.checkpointDecline(c)
+	}
+}
+
+// SubtaskEnded takes the last state of a subtask whose input has ended.
+func (d *Dispatcher) SubtaskEnded(e *controlv1.SubtaskEnded) {
+	if m, err := d.master(e.GetSubtask().GetJobId()); err == nil {
+		m.subtaskEnded(e)
+	}
+}
+
+// CheckpointRequest takes word that a window has fired.
+func (d *Dispatcher) CheckpointRequest(r *controlv1.CheckpointRequest) {
+	if m, err := d.master(r.GetSubtask().GetJobId()); err == nil {
+		m.checkpointRequest(r)
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"pencere/jobmanager/internal/coordinator"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/scheduler"
 	"pencere/jobmanager/internal/slotpool"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
@@ -26,9 +28,13 @@ type master struct {
 	resign  context.CancelCauseFunc // ends the leadership
 
 	// used by the loop alone
-	machine    *jobfsm.Job
-	restart    *time.Timer // of the delay before a restart; nil before the first
-	background sync.WaitGroup
+	machine     *jobfsm.Job
+	checkpoints *coordinator.Coordinator
+	latest      *checkpoint.Checkpoint // the newest committed one; nil before the first
+	attemptRuns bool                   // all subtasks of the attempt have begun to process
+	wake        *time.Timer            // of the coordinator; nil before the first
+	restart     *time.Timer            // of the delay before a restart; nil before the first
+	background  sync.WaitGroup
 
 	mu    sync.Mutex
 	state state // what is shown; guarded by mu
@@ -69,6 +75,14 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox(), resign: resign}
 	m.machine = jobfsm.New(replica.Status(job.GetStatus()), int(job.GetAttempt()), program.Job.Restart, cfg.Random)
 	m.state = newState(job, program)
+	var committed []checkpoint.Checkpoint
+	if m.checkpoints, committed, err = newCoordinator(job, program); err != nil {
+		return nil, fmt.Errorf("read job %s: %w", m.id, err)
+	}
+	if n := len(committed); n > 0 {
+		m.latest = &committed[n-1]
+		m.state.ledger = m.latest.Ledger()
+	}
 	return m, nil
 }
 
@@ -105,6 +119,9 @@ func (m *master) handle(ctx context.Context, e any) {
 	switch e := e.(type) {
 	case jobfsm.Event:
 		m.step(ctx, e)
+		m.follow(ctx, e)
+	case coordinator.Event:
+		m.coordinate(ctx, e)
 	case slotsGranted:
 		if e.attempt == m.machine.Attempt() {
 			m.deploy(ctx, e.slots)
@@ -166,6 +183,7 @@ func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
 	m.mu.Lock()
 	m.state.setStatus(a, now)
 	m.mu.Unlock()
+	m.left(ctx, a.Status)
 	if a.Failure != nil {
 		m.cfg.Logger.Warn("job failed", "job_id", m.id, "status", a.Status, "task", a.Failure.Task, "reason", a.Failure.Message)
 		return
@@ -178,23 +196,33 @@ func (m *master) requestSlots(ctx context.Context, attempt int) {
 		BeginAttempt: &storagev1.BeginAttempt{JobId: m.id, Attempt: int32(attempt)}}}) {
 		return
 	}
-	if attempt > 0 {
-		m.cfg.Logger.Warn("job reads again from where it started: it has no checkpoint to go on from", "job_id", m.id, "attempt", attempt)
+	switch {
+	case m.latest != nil:
+		m.cfg.Logger.Info("job goes on from a checkpoint", "job_id", m.id, "attempt", attempt, "checkpoint_id", m.latest.ID)
+	case attempt > 0:
+		m.cfg.Logger.Warn("job begins again: it has no checkpoint to go on from", "job_id", m.id, "attempt", attempt)
 	}
 	m.mu.Lock()
 	m.state.beginAttempt(attempt)
+	if m.latest != nil {
+		m.state.checkpointCounts.Restored, m.state.checkpointCounts.RestoredAt = uint64(m.latest.ID), m.cfg.Now().UnixMilli()
+	}
 	m.mu.Unlock()
 	m.cfg.Slots.Request(m.id, claim{m, attempt})
 }
 
 func (m *master) startTimer(after time.Duration) {
-	m.stopTimer()
+	if m.restart != nil {
+		m.restart.Stop()
+	}
 	m.restart = time.AfterFunc(after, func() { m.post(jobfsm.RestartDue{}) })
 }
 
 func (m *master) stopTimer() {
-	if m.restart != nil {
-		m.restart.Stop()
+	for _, timer := range []*time.Timer{m.restart, m.wake} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 }
 
@@ -230,8 +258,14 @@ func (m *master) deploy(ctx context.Context, slots []slotpool.Slot) {
 	}
 	m.mu.Lock()
 	m.state.deploy(m.machine.Attempt(), slots, m.cfg.Now().UnixMilli())
-	messages := m.deployments(slots)
+	messages, err := m.deployments(slots)
 	m.mu.Unlock()
+	if err != nil {
+		m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: fmt.Sprintf("restore: %v", err), Final: true}})
+		return
+	}
+	m.attemptRuns = false
+	m.started(ctx, len(slots))
 	for _, d := range messages {
 		d.to.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_DeploySubtask{DeploySubtask: d.message}})
 	}
@@ -317,11 +351,17 @@ func (m *master) addSplits(ctx context.Context, splits []kafka.Split) {
 		return
 	}
 	m.mu.Lock()
+	first := len(m.state.splits)
 	m.state.splits = append(m.state.splits, splits...)
-	for s, extra := range m.state.assignNew(splits) {
+	for i := range m.state.parallelism {
+		extra := m.state.owned(i, first)
+		if len(extra) == 0 {
+			continue
+		}
+		s := m.state.subtasks[0][i]
 		s.slot.TaskManager.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_AddSplits{
-			AddSplits: &controlv1.AddSplits{Subtask: m.ref(s.id), Splits: wireSplits(extra)}}})
-		m.cfg.Logger.Info("splits added", "job_id", m.id, "subtask_index", s.id.Index, "splits", len(extra))
+			AddSplits: &controlv1.AddSplits{Subtask: m.ref(s.id), Splits: extra}}})
+		m.cfg.Logger.Info("splits added", "job_id", m.id, "subtask_index", i, "splits", len(extra))
 	}
 	m.mu.Unlock()
 	if m.machine.Status() == jobfsm.Initializing {

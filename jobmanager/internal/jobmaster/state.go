@@ -7,13 +7,16 @@ import (
 	"slices"
 	"strings"
 
+	"pencere/jobmanager/internal/coordinator"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
 	"pencere/jobmanager/internal/view"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
 )
 
@@ -34,9 +37,14 @@ type state struct {
 	notice      string               // what the job waits for
 	parallelism int                  // of the attempt, 0 before slots are granted
 	subtasks    [][]*subtask         // by vertex and index
-	assigned    [][]kafka.Split      // the splits of each source subtask
 	finished    map[string]view.File // by name
 	open        map[jobfsm.SubtaskID][]view.File
+
+	checkpointCounts  view.Checkpoints // without history
+	checkpointHistory []view.Checkpoint
+	checkpointing     *coordinator.Progress // nil when none is under way
+	ledger            ledger.Ledger         // of the newest checkpoint
+	imbalance         string                // what is wrong with a ledger
 }
 
 // subtask is the current attempt of one.
@@ -106,7 +114,6 @@ func (s *state) beginAttempt(attempt int) {
 	s.attempt = attempt
 	s.parallelism = 0
 	s.subtasks = nil
-	s.assigned = nil
 	s.notice = "waiting for slots: other jobs are served first"
 	clear(s.open)
 }
@@ -135,22 +142,21 @@ func (s *state) deploy(attempt int, slots []slotpool.Slot, now int64) {
 			s.subtasks[v] = append(s.subtasks[v], t)
 		}
 	}
-	s.assigned = kafka.Assign(s.splits, len(slots))
 }
 
-// assignNew gives splits that were found while the job runs to the source subtasks.
-func (s *state) assignNew(found []kafka.Split) map[*subtask][]kafka.Split {
-	if s.parallelism == 0 {
-		return nil // they are assigned with the others when there are slots
-	}
-	given := make(map[*subtask][]kafka.Split)
-	for i, splits := range kafka.Extend(s.assigned, found) {
-		if len(splits) > 0 {
-			s.assigned[i] = append(s.assigned[i], splits...)
-			given[s.subtasks[0][i]] = splits
+// owned returns the splits with a number from first on that a source subtask reads. A split keeps its number, and so its
+// owner as long as the parallelism stays: the same rule moves its state.
+func (s *state) owned(index, first int) []*controlv1.Split {
+	var owned []*controlv1.Split
+	for number := first; number < len(s.splits); number++ {
+		if checkpoint.SplitOwner(int32(number), s.parallelism) == index {
+			split := s.splits[number]
+			owned = append(owned, &controlv1.Split{
+				Topic: split.Topic, Partition: split.Partition, StartOffset: split.Start, StopOffset: split.Stop, Number: int32(number),
+			})
 		}
 	}
-	return given
+	return owned
 }
 
 func (s *state) subtask(id jobfsm.SubtaskID) *subtask {
@@ -192,6 +198,7 @@ func (m *master) view() view.Job {
 	}
 	job.Failures = slices.Clone(s.failures)
 	slices.Reverse(job.Failures)
+	job.Checkpoints, job.Ledger, job.Imbalance = s.checkpointsView(), slices.Clone(s.ledger), s.imbalance
 	for v, vertex := range s.program.Vertices {
 		shown := view.Vertex{
 			ID: vertex.ID, Name: vertex.Name, Keyed: vertex.Keyed,
@@ -205,6 +212,19 @@ func (m *master) view() view.Job {
 		job.Vertices = append(job.Vertices, shown)
 	}
 	return job
+}
+
+func (s *state) checkpointsView() view.Checkpoints {
+	shown := s.checkpointCounts
+	shown.History = slices.Clone(s.checkpointHistory)
+	slices.Reverse(shown.History)
+	if p := s.checkpointing; p != nil {
+		shown.UnderWay = &view.Checkpoint{
+			ID: uint64(p.ID), Status: view.CheckpointInProgress, Savepoint: p.Kind.IsSavepoint(),
+			Triggered: p.TriggeredMs, Subtasks: p.Subtasks, Acks: p.Subtasks - len(p.Waiting),
+		}
+	}
+	return shown
 }
 
 func (s *subtask) view(attempt int) view.Subtask {

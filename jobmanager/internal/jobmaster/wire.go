@@ -30,8 +30,9 @@ type deployment struct {
 	message *controlv1.DeploySubtask
 }
 
-// deployments says to each slot which subtasks it runs. Every subtask of a vertex sends to every one of the next.
-func (m *master) deployments(slots []slotpool.Slot) []deployment {
+// deployments says to each slot which subtasks it runs and from which state they go on. Every subtask of a vertex sends
+// to every one of the next.
+func (m *master) deployments(slots []slotpool.Slot) ([]deployment, error) {
 	vertices := m.program.Vertices
 	endpoints := make([][]*controlv1.Endpoint, len(vertices))
 	for v, vertex := range vertices {
@@ -43,13 +44,21 @@ func (m *master) deployments(slots []slotpool.Slot) []deployment {
 		}
 	}
 	var all []deployment
-	for v := range vertices {
+	for v, vertex := range vertices {
+		restored, err := m.restored(vertex.ID, len(slots))
+		if err != nil {
+			return nil, err
+		}
 		for i, slot := range slots {
 			d := &controlv1.DeploySubtask{
 				Subtask: endpoints[v][i].GetSubtask(), Slot: int32(slot.Index), Plan: m.state.encodedPlan, Parallelism: int32(len(slots)),
+				CheckpointUrl: m.cfg.Storage.URL(),
+			}
+			if restored != nil {
+				d.Restored, d.RestoredId = restored[i].Encode(), uint64(m.latest.ID)
 			}
 			if v == 0 {
-				d.Splits = wireSplits(m.state.assigned[i])
+				d.Splits = m.state.owned(i, 0)
 			} else {
 				d.Upstreams = endpoints[v-1]
 			}
@@ -59,15 +68,7 @@ func (m *master) deployments(slots []slotpool.Slot) []deployment {
 			all = append(all, deployment{to: slot.TaskManager, message: d})
 		}
 	}
-	return all
-}
-
-func wireSplits(splits []kafka.Split) []*controlv1.Split {
-	all := make([]*controlv1.Split, len(splits))
-	for i, s := range splits {
-		all[i] = &controlv1.Split{Topic: s.Topic, Partition: s.Partition, StartOffset: s.Start, StopOffset: s.Stop}
-	}
-	return all
+	return all, nil
 }
 
 func storedSplits(splits []kafka.Split) []*storagev1.Split {

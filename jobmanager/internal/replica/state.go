@@ -71,6 +71,12 @@ func (t *table) apply(c *storagev1.Command) error {
 		return t.withJob(c.AddSplits.GetJobId(), func(j *storagev1.Job) {
 			j.Splits = append(j.Splits, c.AddSplits.GetSplits()...)
 		})
+	case *storagev1.Command_ReserveCheckpoints:
+		return t.withJob(c.ReserveCheckpoints.GetJobId(), func(j *storagev1.Job) {
+			j.ReservedCheckpointId = max(j.ReservedCheckpointId, c.ReserveCheckpoints.GetThrough())
+		})
+	case *storagev1.Command_CompleteCheckpoint:
+		return t.complete(c.CompleteCheckpoint)
 	case *storagev1.Command_ForgetJob:
 		delete(t.jobs, c.ForgetJob.GetJobId())
 		return nil
@@ -101,6 +107,27 @@ func (t *table) withJob(id string, change func(*storagev1.Job)) error {
 	change(job)
 	t.jobs[id] = job
 	return nil
+}
+
+// ErrOldAttempt is returned for a checkpoint of an attempt that another one has followed.
+var ErrOldAttempt = errors.New("a later attempt has begun")
+
+func (t *table) complete(c *storagev1.CompleteCheckpoint) error {
+	job, ok := t.jobs[c.GetJobId()]
+	if !ok {
+		return fmt.Errorf("job %s: %w", c.GetJobId(), ErrNoJob)
+	}
+	if job.GetAttempt() != c.GetAttempt() {
+		return fmt.Errorf("checkpoint %d of attempt %d: %w", c.GetCheckpointId(), c.GetAttempt(), ErrOldAttempt)
+	}
+	return t.withJob(c.GetJobId(), func(j *storagev1.Job) {
+		j.Checkpoints = slices.DeleteFunc(j.Checkpoints, func(old *storagev1.CompletedCheckpoint) bool {
+			return slices.Contains(c.GetSubsumed(), old.GetCheckpointId())
+		})
+		j.Checkpoints = append(j.Checkpoints, &storagev1.CompletedCheckpoint{
+			CheckpointId: c.GetCheckpointId(), Checkpoint: c.GetCheckpoint(),
+		})
+	})
 }
 
 func setStatus(j *storagev1.Job, c *storagev1.SetJobStatus) {

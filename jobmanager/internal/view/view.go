@@ -5,6 +5,7 @@ package view
 import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/pkg/eventtime"
+	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
 )
 
@@ -25,7 +26,12 @@ type Job struct {
 	Parallelism int
 	Vertices    []Vertex
 	// Failures are the newest first.
-	Failures []Failure
+	Failures    []Failure
+	Checkpoints Checkpoints
+	// Ledger is that of the newest checkpoint.
+	Ledger ledger.Ledger
+	// Imbalance says what is wrong with a ledger; "" when all balanced.
+	Imbalance string
 	// Notice is a sentence about what the job waits for; "" when it does not wait.
 	Notice string
 }
@@ -65,6 +71,41 @@ type Metrics struct {
 	// Rates over the time between the last two heartbeats.
 	RecordsInPerSecond, RecordsOutPerSecond           float64
 	BusyPerSecond, IdlePerSecond, BackpressuredPerSec float64 // ms of each second
+}
+
+// Checkpoints are those of a job under this jobmanager.
+type Checkpoints struct {
+	Completed, Failed int
+	// UnderWay is the one that is, if any.
+	UnderWay *Checkpoint
+	History  []Checkpoint // ended ones, newest first
+	// Restored is the checkpoint that the attempt goes on from; 0 for none. RestoredAt is when it did.
+	Restored   uint64
+	RestoredAt int64
+}
+
+// CheckpointStatus is how a checkpoint stands, by Flink's names.
+type CheckpointStatus string
+
+// The statuses of a checkpoint.
+const (
+	CheckpointInProgress CheckpointStatus = "IN_PROGRESS"
+	CheckpointCompleted  CheckpointStatus = "COMPLETED"
+	CheckpointFailed     CheckpointStatus = "FAILED"
+)
+
+// Checkpoint is a checkpoint of a job.
+type Checkpoint struct {
+	ID        uint64
+	Status    CheckpointStatus
+	Savepoint bool
+	Triggered int64
+	Acked     int64 // when the last subtask had acked
+	Ended     int64 // when it was committed or failed
+	Bytes     int64 // of keyed state
+	Subtasks  int
+	Acks      int // so far
+	Failure   string
 }
 
 // SplitState says what a source does with a split.

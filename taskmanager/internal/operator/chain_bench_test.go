@@ -3,8 +3,10 @@ package operator_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"pencere/pkg/checkpoint"
 	"syscall"
 	"testing"
 	"time"
@@ -143,7 +145,7 @@ func benchJob(b *testing.B, program *plan.Program, dir string, alloc memory.Allo
 	if err != nil {
 		b.Fatal(err)
 	}
-	source.AddSplit("listings", 0)
+	source.AddSplit(checkpoint.Split{Topic: "listings", Newest: math.MinInt64})
 	for _, records := range fetches {
 		if err := source.Records(ctx, 0, records); err != nil {
 			b.Fatal(err)

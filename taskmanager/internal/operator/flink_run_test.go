@@ -3,8 +3,10 @@ package operator_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"pencere/pkg/checkpoint"
 	"slices"
 	"testing"
 
@@ -154,7 +156,7 @@ func (c *cluster) runSources(ctx context.Context, partitions [][][]byte, how run
 	}
 	for i, values := range partitions {
 		s := c.sources[i%how.parallelism]
-		s.chain.AddSplit("golden", int32(i))
+		s.chain.AddSplit(checkpoint.Split{Number: int32(i), Topic: "golden", Partition: int32(i), Newest: math.MinInt64})
 		s.clock.Add(len(s.splits))
 		s.splits = append(s.splits, newSplit(int32(i), values))
 	}

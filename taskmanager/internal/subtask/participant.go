@@ -22,6 +22,7 @@ type participant struct {
 	restored checkpoint.State
 	uploads  sync.WaitGroup
 
+	last  checkpoint.ID         // the newest one whose barrier was passed on in this attempt
 	cuts  map[checkpoint.ID]cut // acked and neither committed nor aborted
 	ended *cut                  // the last one, when the input has ended
 }
@@ -99,7 +100,7 @@ func (p *participant) state(counts ledger.Ledger) (checkpoint.State, error) {
 // ack hands the state for a checkpoint over. A snapshot is written beside the loop.
 func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, c cut) {
 	c.files = state.Sink.Pending
-	p.cuts[id] = c
+	p.cuts[id], p.last = c, id
 	p.hand(ctx, id, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointAck{CheckpointAck: &controlv1.CheckpointAck{
 			Subtask: p.task.Ref(), CheckpointId: uint64(id), State: encoded}}}
@@ -112,7 +113,7 @@ func (p *participant) end(ctx context.Context, state checkpoint.State, snapshot 
 	p.ended = &c
 	p.hand(ctx, 0, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{
-			Subtask: p.task.Ref(), State: encoded}}}
+			Subtask: p.task.Ref(), State: encoded, LastCheckpointId: uint64(p.last)}}}
 	})
 }
 
@@ -200,10 +201,10 @@ func (p *participant) settle(o order) (done bool, err error) {
 // close waits for the uploads, which end with their context.
 func (p *participant) close() { p.uploads.Wait() }
 
-// requestCheckpoint asks for a checkpoint soon: rows wait to be published.
-func (s *Subtask) requestCheckpoint() {
-	s.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointRequest{
-		CheckpointRequest: &controlv1.CheckpointRequest{Subtask: s.Ref()}}})
+// request asks for a checkpoint soon: rows wait to be published.
+func (p *participant) request() {
+	p.task.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointRequest{
+		CheckpointRequest: &controlv1.CheckpointRequest{Subtask: p.task.Ref(), LastCheckpointId: uint64(p.last)}}})
 }
 
 // restoreSink publishes what the checkpoint that the subtask goes on from holds, which may have happened already, and

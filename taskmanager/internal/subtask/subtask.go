@@ -283,7 +283,7 @@ func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element)
 	}
 	if !ended {
 		if w.chain.TakeFired() {
-			w.requestCheckpoint()
+			w.part.request()
 		}
 		return false, nil
 	}

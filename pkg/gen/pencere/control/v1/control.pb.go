@@ -1472,11 +1472,13 @@ func (x *CheckpointDecline) GetReason() string {
 // SubtaskEnded hands over the state of a subtask whose input has ended. It counts in every later checkpoint, and the subtask
 // finishes with the first of them that is committed.
 type SubtaskEnded struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
-	State         []byte                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Subtask *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	State   []byte                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// last_checkpoint_id is the newest checkpoint whose barrier the subtask passed on; 0 for none in this attempt.
+	LastCheckpointId uint64 `protobuf:"varint,3,opt,name=last_checkpoint_id,json=lastCheckpointId,proto3" json:"last_checkpoint_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SubtaskEnded) Reset() {
@@ -1523,12 +1525,21 @@ func (x *SubtaskEnded) GetState() []byte {
 	return nil
 }
 
+func (x *SubtaskEnded) GetLastCheckpointId() uint64 {
+	if x != nil {
+		return x.LastCheckpointId
+	}
+	return 0
+}
+
 // CheckpointRequest says that a window has fired and its rows wait to be published.
 type CheckpointRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Subtask *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	// last_checkpoint_id is the newest checkpoint whose barrier the subtask had passed on by then; 0 for none in this attempt.
+	LastCheckpointId uint64 `protobuf:"varint,2,opt,name=last_checkpoint_id,json=lastCheckpointId,proto3" json:"last_checkpoint_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CheckpointRequest) Reset() {
@@ -1566,6 +1577,13 @@ func (x *CheckpointRequest) GetSubtask() *SubtaskRef {
 		return x.Subtask
 	}
 	return nil
+}
+
+func (x *CheckpointRequest) GetLastCheckpointId() uint64 {
+	if x != nil {
+		return x.LastCheckpointId
+	}
+	return 0
 }
 
 // SubtaskUpdate reports that an attempt changed state.
@@ -2367,12 +2385,14 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x11CheckpointDecline\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"^\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x8c\x01\n" +
 	"\fSubtaskEnded\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\fR\x05state\"M\n" +
+	"\x05state\x18\x02 \x01(\fR\x05state\x12,\n" +
+	"\x12last_checkpoint_id\x18\x03 \x01(\x04R\x10lastCheckpointId\"{\n" +
 	"\x11CheckpointRequest\x128\n" +
-	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\"\x8f\x02\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12,\n" +
+	"\x12last_checkpoint_id\x18\x02 \x01(\x04R\x10lastCheckpointId\"\x8f\x02\n" +
 	"\rSubtaskUpdate\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .pencere.control.v1.SubtaskStateR\x05state\x12\x17\n" +

@@ -111,7 +111,7 @@ type Command struct {
 	//	*Command_BeginAttempt
 	//	*Command_AddSplits
 	//	*Command_ForgetJob
-	//	*Command_BeginCheckpoint
+	//	*Command_ReserveCheckpoints
 	//	*Command_CompleteCheckpoint
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
@@ -200,10 +200,10 @@ func (x *Command) GetForgetJob() *ForgetJob {
 	return nil
 }
 
-func (x *Command) GetBeginCheckpoint() *BeginCheckpoint {
+func (x *Command) GetReserveCheckpoints() *ReserveCheckpoints {
 	if x != nil {
-		if x, ok := x.Command.(*Command_BeginCheckpoint); ok {
-			return x.BeginCheckpoint
+		if x, ok := x.Command.(*Command_ReserveCheckpoints); ok {
+			return x.ReserveCheckpoints
 		}
 	}
 	return nil
@@ -242,8 +242,8 @@ type Command_ForgetJob struct {
 	ForgetJob *ForgetJob `protobuf:"bytes,5,opt,name=forget_job,json=forgetJob,proto3,oneof"`
 }
 
-type Command_BeginCheckpoint struct {
-	BeginCheckpoint *BeginCheckpoint `protobuf:"bytes,6,opt,name=begin_checkpoint,json=beginCheckpoint,proto3,oneof"`
+type Command_ReserveCheckpoints struct {
+	ReserveCheckpoints *ReserveCheckpoints `protobuf:"bytes,6,opt,name=reserve_checkpoints,json=reserveCheckpoints,proto3,oneof"`
 }
 
 type Command_CompleteCheckpoint struct {
@@ -260,7 +260,7 @@ func (*Command_AddSplits) isCommand_Command() {}
 
 func (*Command_ForgetJob) isCommand_Command() {}
 
-func (*Command_BeginCheckpoint) isCommand_Command() {}
+func (*Command_ReserveCheckpoints) isCommand_Command() {}
 
 func (*Command_CompleteCheckpoint) isCommand_Command() {}
 
@@ -659,29 +659,29 @@ func (x *Split) GetStopOffset() int64 {
 	return 0
 }
 
-// BeginCheckpoint takes the number of a checkpoint, which is then never used again.
-type BeginCheckpoint struct {
+// ReserveCheckpoints takes the numbers of checkpoints up to one: they are never used again.
+type ReserveCheckpoints struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	Through       uint64                 `protobuf:"varint,2,opt,name=through,proto3" json:"through,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *BeginCheckpoint) Reset() {
-	*x = BeginCheckpoint{}
+func (x *ReserveCheckpoints) Reset() {
+	*x = ReserveCheckpoints{}
 	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *BeginCheckpoint) String() string {
+func (x *ReserveCheckpoints) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*BeginCheckpoint) ProtoMessage() {}
+func (*ReserveCheckpoints) ProtoMessage() {}
 
-func (x *BeginCheckpoint) ProtoReflect() protoreflect.Message {
+func (x *ReserveCheckpoints) ProtoReflect() protoreflect.Message {
 	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -693,21 +693,21 @@ func (x *BeginCheckpoint) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use BeginCheckpoint.ProtoReflect.Descriptor instead.
-func (*BeginCheckpoint) Descriptor() ([]byte, []int) {
+// Deprecated: Use ReserveCheckpoints.ProtoReflect.Descriptor instead.
+func (*ReserveCheckpoints) Descriptor() ([]byte, []int) {
 	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *BeginCheckpoint) GetJobId() string {
+func (x *ReserveCheckpoints) GetJobId() string {
 	if x != nil {
 		return x.JobId
 	}
 	return ""
 }
 
-func (x *BeginCheckpoint) GetCheckpointId() uint64 {
+func (x *ReserveCheckpoints) GetThrough() uint64 {
 	if x != nil {
-		return x.CheckpointId
+		return x.Through
 	}
 	return 0
 }
@@ -720,7 +720,9 @@ type CompleteCheckpoint struct {
 	// checkpoint is as the checkpoint package encodes it.
 	Checkpoint []byte `protobuf:"bytes,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// subsumed are the checkpoints that are no longer kept.
-	Subsumed      []uint64 `protobuf:"varint,4,rep,packed,name=subsumed,proto3" json:"subsumed,omitempty"`
+	Subsumed []uint64 `protobuf:"varint,4,rep,packed,name=subsumed,proto3" json:"subsumed,omitempty"`
+	// attempt is the job's to which the checkpoint belongs; once a later one has begun it is refused.
+	Attempt       int32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -781,6 +783,13 @@ func (x *CompleteCheckpoint) GetSubsumed() []uint64 {
 		return x.Subsumed
 	}
 	return nil
+}
+
+func (x *CompleteCheckpoint) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
 }
 
 // ForgetJob removes a job that ended long ago.
@@ -887,8 +896,8 @@ type Job struct {
 	Splits        []*Split        `protobuf:"bytes,8,rep,name=splits,proto3" json:"splits,omitempty"`
 	// failures are the newest last, at most 16 as in Flink.
 	Failures []*JobFailure `protobuf:"bytes,9,rep,name=failures,proto3" json:"failures,omitempty"`
-	// last_checkpoint_id is the highest number taken.
-	LastCheckpointId uint64 `protobuf:"varint,10,opt,name=last_checkpoint_id,json=lastCheckpointId,proto3" json:"last_checkpoint_id,omitempty"`
+	// reserved_checkpoint_id is the highest number taken for a checkpoint.
+	ReservedCheckpointId uint64 `protobuf:"varint,10,opt,name=reserved_checkpoint_id,json=reservedCheckpointId,proto3" json:"reserved_checkpoint_id,omitempty"`
 	// checkpoints are the completed ones that are kept, oldest first.
 	Checkpoints   []*CompletedCheckpoint `protobuf:"bytes,11,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -988,9 +997,9 @@ func (x *Job) GetFailures() []*JobFailure {
 	return nil
 }
 
-func (x *Job) GetLastCheckpointId() uint64 {
+func (x *Job) GetReservedCheckpointId() uint64 {
 	if x != nil {
-		return x.LastCheckpointId
+		return x.ReservedCheckpointId
 	}
 	return 0
 }
@@ -1059,7 +1068,7 @@ var File_pencere_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\x94\x04\n" +
+	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\x9d\x04\n" +
 	"\aCommand\x12>\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x1d.pencere.storage.v1.SubmitJobH\x00R\tsubmitJob\x12H\n" +
@@ -1068,8 +1077,8 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
 	"add_splits\x18\x04 \x01(\v2\x1d.pencere.storage.v1.AddSplitsH\x00R\taddSplits\x12>\n" +
 	"\n" +
-	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJob\x12P\n" +
-	"\x10begin_checkpoint\x18\x06 \x01(\v2#.pencere.storage.v1.BeginCheckpointH\x00R\x0fbeginCheckpoint\x12Y\n" +
+	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJob\x12Y\n" +
+	"\x13reserve_checkpoints\x18\x06 \x01(\v2&.pencere.storage.v1.ReserveCheckpointsH\x00R\x12reserveCheckpoints\x12Y\n" +
 	"\x13complete_checkpoint\x18\a \x01(\v2&.pencere.storage.v1.CompleteCheckpointH\x00R\x12completeCheckpointB\t\n" +
 	"\acommand\"\x81\x01\n" +
 	"\tSubmitJob\x12\x15\n" +
@@ -1100,21 +1109,22 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12!\n" +
 	"\fstart_offset\x18\x03 \x01(\x03R\vstartOffset\x12\x1f\n" +
 	"\vstop_offset\x18\x04 \x01(\x03R\n" +
-	"stopOffset\"M\n" +
-	"\x0fBeginCheckpoint\x12\x15\n" +
-	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
-	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\"\x8c\x01\n" +
+	"stopOffset\"E\n" +
+	"\x12ReserveCheckpoints\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
+	"\athrough\x18\x02 \x01(\x04R\athrough\"\xa6\x01\n" +
 	"\x12CompleteCheckpoint\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\fR\n" +
 	"checkpoint\x12\x1a\n" +
-	"\bsubsumed\x18\x04 \x03(\x04R\bsubsumed\"\"\n" +
+	"\bsubsumed\x18\x04 \x03(\x04R\bsubsumed\x12\x18\n" +
+	"\aattempt\x18\x05 \x01(\x05R\aattempt\"\"\n" +
 	"\tForgetJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"7\n" +
 	"\bSnapshot\x12+\n" +
-	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xa7\x04\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xaf\x04\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1124,9 +1134,9 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\x0fstatus_times_ms\x18\x06 \x03(\v2*.pencere.storage.v1.Job.StatusTimesMsEntryR\rstatusTimesMs\x12\x18\n" +
 	"\aattempt\x18\a \x01(\x05R\aattempt\x121\n" +
 	"\x06splits\x18\b \x03(\v2\x19.pencere.storage.v1.SplitR\x06splits\x12:\n" +
-	"\bfailures\x18\t \x03(\v2\x1e.pencere.storage.v1.JobFailureR\bfailures\x12,\n" +
-	"\x12last_checkpoint_id\x18\n" +
-	" \x01(\x04R\x10lastCheckpointId\x12I\n" +
+	"\bfailures\x18\t \x03(\v2\x1e.pencere.storage.v1.JobFailureR\bfailures\x124\n" +
+	"\x16reserved_checkpoint_id\x18\n" +
+	" \x01(\x04R\x14reservedCheckpointId\x12I\n" +
 	"\vcheckpoints\x18\v \x03(\v2'.pencere.storage.v1.CompletedCheckpointR\vcheckpoints\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
@@ -1175,7 +1185,7 @@ var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(*BeginAttempt)(nil),        // 5: pencere.storage.v1.BeginAttempt
 	(*AddSplits)(nil),           // 6: pencere.storage.v1.AddSplits
 	(*Split)(nil),               // 7: pencere.storage.v1.Split
-	(*BeginCheckpoint)(nil),     // 8: pencere.storage.v1.BeginCheckpoint
+	(*ReserveCheckpoints)(nil),  // 8: pencere.storage.v1.ReserveCheckpoints
 	(*CompleteCheckpoint)(nil),  // 9: pencere.storage.v1.CompleteCheckpoint
 	(*ForgetJob)(nil),           // 10: pencere.storage.v1.ForgetJob
 	(*Snapshot)(nil),            // 11: pencere.storage.v1.Snapshot
@@ -1189,7 +1199,7 @@ var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	5,  // 2: pencere.storage.v1.Command.begin_attempt:type_name -> pencere.storage.v1.BeginAttempt
 	6,  // 3: pencere.storage.v1.Command.add_splits:type_name -> pencere.storage.v1.AddSplits
 	10, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
-	8,  // 5: pencere.storage.v1.Command.begin_checkpoint:type_name -> pencere.storage.v1.BeginCheckpoint
+	8,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
 	9,  // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
 	0,  // 7: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
 	4,  // 8: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
@@ -1218,7 +1228,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 		(*Command_BeginAttempt)(nil),
 		(*Command_AddSplits)(nil),
 		(*Command_ForgetJob)(nil),
-		(*Command_BeginCheckpoint)(nil),
+		(*Command_ReserveCheckpoints)(nil),
 		(*Command_CompleteCheckpoint)(nil),
 	}
 	type x struct{}

@@ -1,0 +1,311 @@
+package jobmaster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pencere/jobmanager/internal/coordinator"
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/replica"
+	"pencere/jobmanager/internal/view"
+	"pencere/pkg/checkpoint"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+	"pencere/pkg/plan"
+)
+
+// Defaults of checkpoints that the job spec does not set, Flink's where it has one.
+const (
+	checkpointTimeout = 10 * time.Minute
+	// checkpointPause keeps windows that fire in quick succession from asking for a checkpoint each.
+	checkpointPause    = 200 * time.Millisecond
+	retainedCheckpoint = 1
+)
+
+// Storage removes blobs of checkpoints.
+type Storage interface {
+	// URL is where taskmanagers keep large state.
+	URL() string
+	Delete(ctx context.Context, keys []string) error
+}
+
+func newCoordinator(job *storagev1.Job, p *plan.Program) (*coordinator.Coordinator, []checkpoint.Checkpoint, error) {
+	var committed []checkpoint.Checkpoint
+	for _, stored := range job.GetCheckpoints() {
+		c, err := checkpoint.Decode(stored.GetCheckpoint())
+		if err != nil {
+			return nil, nil, fmt.Errorf("checkpoint %d: %w", stored.GetCheckpointId(), err)
+		}
+		committed = append(committed, c)
+	}
+	return coordinator.New(coordinator.Config{
+		Interval: p.Job.Checkpoint.Interval, MinPause: checkpointPause, Timeout: checkpointTimeout,
+		Retained: retainedCheckpoint, MaxParallelism: p.Job.MaxParallelism,
+	}, committed, checkpoint.ID(job.GetReservedCheckpointId())), committed, nil
+}
+
+// coordinate feeds an event to the coordinator and does what it decides.
+func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
+	for _, a := range m.checkpoints.Step(m.cfg.Now(), e) {
+		switch a := a.(type) {
+		case coordinator.Reserve:
+			m.reserve(ctx, a)
+		case coordinator.Trigger:
+			m.trigger(a)
+		case coordinator.Commit:
+			m.commit(ctx, a)
+		case coordinator.NotifyComplete:
+			m.notifyComplete(a)
+		case coordinator.Abort:
+			m.abort(a)
+		case coordinator.FailJob:
+			m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: a.Reason}})
+		case coordinator.Discard:
+			m.discard(ctx, a.Blobs)
+		case coordinator.WakeAt:
+			m.wakeAt(a.Time)
+		}
+	}
+	m.showCheckpoints()
+}
+
+func (m *master) reserve(ctx context.Context, a coordinator.Reserve) {
+	if m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_ReserveCheckpoints{
+		ReserveCheckpoints: &storagev1.ReserveCheckpoints{JobId: m.id, Through: uint64(a.Through)}}}) {
+		m.coordinate(ctx, coordinator.Reserved{Through: a.Through})
+	}
+}
+
+var purposes = map[checkpoint.Kind]controlv1.CheckpointKind{
+	checkpoint.Periodic:  controlv1.CheckpointKind_CHECKPOINT_KIND_PERIODIC,
+	checkpoint.Savepoint: controlv1.CheckpointKind_CHECKPOINT_KIND_SAVEPOINT,
+	checkpoint.Stop:      controlv1.CheckpointKind_CHECKPOINT_KIND_STOP,
+	checkpoint.Drain:     controlv1.CheckpointKind_CHECKPOINT_KIND_DRAIN,
+}
+
+func (m *master) trigger(a coordinator.Trigger) {
+	for _, source := range a.Sources {
+		m.tell(jobfsm.SubtaskID(source), func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
+			return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointTrigger{
+				CheckpointTrigger: &controlv1.CheckpointTrigger{Subtask: ref, CheckpointId: uint64(a.ID), Kind: purposes[a.Kind]}}}
+		})
+	}
+}
+
+// commit makes a checkpoint exist. One whose ledger does not balance is kept all the same, and the job marked: the rows
+// are what they are, and hiding them would not mend the engine.
+func (m *master) commit(ctx context.Context, a coordinator.Commit) {
+	c := a.Checkpoint
+	counts := c.Ledger()
+	if err := counts.Balance(m.splitName); err != nil {
+		m.cfg.Logger.Error("ledger does not balance", "job_id", m.id, "checkpoint_id", c.ID, "error", err)
+		m.mu.Lock()
+		m.state.imbalance = err.Error()
+		m.mu.Unlock()
+	}
+	command := &storagev1.CompleteCheckpoint{
+		JobId: m.id, CheckpointId: uint64(c.ID), Checkpoint: c.Encode(), Attempt: int32(c.Attempt),
+	}
+	for _, id := range a.Subsumed {
+		command.Subsumed = append(command.Subsumed, uint64(id))
+	}
+	err := m.cfg.Log.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_CompleteCheckpoint{CompleteCheckpoint: command}})
+	switch {
+	case err == nil:
+		m.latest = &c
+		m.mu.Lock()
+		m.state.completed(c, m.cfg.Now().UnixMilli())
+		m.mu.Unlock()
+		m.coordinate(ctx, coordinator.Committed{ID: c.ID})
+	case errors.Is(err, replica.ErrOldAttempt):
+		m.coordinate(ctx, coordinator.CommitFailed{ID: c.ID, Reason: err.Error()})
+	default:
+		m.resign(fmt.Errorf("keep checkpoint %d of job %s: %w", c.ID, m.id, err))
+	}
+}
+
+// splitName names a split by its number.
+func (m *master) splitName(number int32) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if int(number) < len(m.state.splits) {
+		return m.state.splits[number].ID()
+	}
+	return fmt.Sprintf("split %d", number)
+}
+
+func (m *master) notifyComplete(a coordinator.NotifyComplete) {
+	m.tellAll(func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
+		return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointCommit{
+			CheckpointCommit: &controlv1.CheckpointCommit{Subtask: ref, CheckpointId: uint64(a.ID)}}}
+	})
+}
+
+func (m *master) abort(a coordinator.Abort) {
+	m.cfg.Logger.Warn("checkpoint aborted", "job_id", m.id, "checkpoint_id", a.ID, "reason", a.Reason)
+	m.mu.Lock()
+	m.state.aborted(a, m.cfg.Now().UnixMilli())
+	m.mu.Unlock()
+	m.tellAll(func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
+		return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointAbort{
+			CheckpointAbort: &controlv1.CheckpointAbort{Subtask: ref, CheckpointId: uint64(a.ID), Reason: a.Reason}}}
+	})
+}
+
+// tell sends a message to a subtask of the attempt that runs.
+func (m *master) tell(id jobfsm.SubtaskID, message func(*controlv1.SubtaskRef) *controlv1.ConnectResponse) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.state.subtask(id); s != nil {
+		s.slot.TaskManager.Send(message(m.ref(id)))
+	}
+}
+
+func (m *master) tellAll(message func(*controlv1.SubtaskRef) *controlv1.ConnectResponse) {
+	for _, id := range subtaskIDs(m.program, m.parallelism()) {
+		m.tell(id, message)
+	}
+}
+
+func (m *master) parallelism() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.parallelism
+}
+
+// discard removes blobs in the background: that some stay for a while harms nobody.
+func (m *master) discard(ctx context.Context, blobs []checkpoint.Blob) {
+	keys := make([]string, len(blobs))
+	for i, b := range blobs {
+		keys[i] = b.Key
+	}
+	m.background.Go(func() {
+		if err := m.cfg.Storage.Delete(ctx, keys); err != nil && ctx.Err() == nil {
+			m.cfg.Logger.Warn("state of old checkpoints not removed", "job_id", m.id, "error", err)
+		}
+	})
+}
+
+func (m *master) wakeAt(at time.Time) {
+	if m.wake != nil {
+		m.wake.Stop()
+	}
+	m.wake = time.AfterFunc(at.Sub(m.cfg.Now()), func() { m.post(coordinator.Tick{}) })
+}
+
+// started tells the coordinator of an attempt that is about to be deployed.
+func (m *master) started(ctx context.Context, parallelism int) {
+	e := coordinator.Started{Attempt: m.machine.Attempt()}
+	for _, id := range subtaskIDs(m.program, parallelism) {
+		if id.VertexID == m.program.Vertices[0].ID {
+			e.Sources = append(e.Sources, checkpoint.Subtask(id))
+		} else {
+			e.Others = append(e.Others, checkpoint.Subtask(id))
+		}
+	}
+	m.coordinate(ctx, e)
+}
+
+// follow tells the coordinator what a change of the job means for its checkpoints.
+func (m *master) follow(ctx context.Context, e jobfsm.Event) {
+	if _, changed := e.(jobfsm.SubtaskChanged); changed && m.machine.Status() == jobfsm.Running && !m.attemptRuns && m.allRun() {
+		m.attemptRuns = true
+		m.coordinate(ctx, coordinator.Running{Attempt: m.machine.Attempt()})
+	}
+}
+
+// allRun reports whether every subtask of the attempt has begun to process.
+func (m *master) allRun() bool {
+	ids := subtaskIDs(m.program, m.parallelism())
+	for _, id := range ids {
+		if s := m.machine.Subtask(id); s != jobfsm.SubtaskRunning && s != jobfsm.SubtaskFinished {
+			return false
+		}
+	}
+	return len(ids) > 0
+}
+
+// left tells the coordinator that the attempt is over, and the job perhaps too.
+func (m *master) left(ctx context.Context, status jobfsm.Status) {
+	switch {
+	case status.Terminal():
+		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job has ended"})
+		m.coordinate(ctx, coordinator.JobEnded{})
+	case status == jobfsm.Restarting, status == jobfsm.Failing, status == jobfsm.Cancelling:
+		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job is " + string(status)})
+	}
+}
+
+// restored returns the state that each subtask of a vertex goes on from; nil without a checkpoint.
+func (m *master) restored(vertexID string, parallelism int) ([]checkpoint.State, error) {
+	if m.latest == nil {
+		return nil, nil
+	}
+	return checkpoint.Redistribute(*m.latest, vertexID, parallelism, m.program.Job.MaxParallelism)
+}
+
+func (m *master) showCheckpoints() {
+	progress := m.checkpoints.Progress()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.checkpointing = progress
+}
+
+// checkpointAck takes a subtask's part in a checkpoint from a taskmanager.
+func (m *master) checkpointAck(a *controlv1.CheckpointAck) {
+	state, err := checkpoint.DecodeState(a.GetState())
+	if err != nil {
+		m.post(coordinator.Declined{ID: checkpoint.ID(a.GetCheckpointId()), Subtask: checkpoint.Subtask(subtaskID(a.GetSubtask())), Reason: err.Error()})
+		return
+	}
+	m.post(coordinator.Acked{ID: checkpoint.ID(a.GetCheckpointId()), State: state})
+}
+
+func (m *master) checkpointDecline(d *controlv1.CheckpointDecline) {
+	m.post(coordinator.Declined{
+		ID: checkpoint.ID(d.GetCheckpointId()), Subtask: checkpoint.Subtask(subtaskID(d.GetSubtask())), Reason: d.GetReason(),
+	})
+}
+
+func (m *master) subtaskEnded(e *controlv1.SubtaskEnded) {
+	state, err := checkpoint.DecodeState(e.GetState())
+	if err != nil {
+		m.post(jobfsm.JobFailed{Failure: jobfsm.Failure{Message: fmt.Sprintf("last state of a subtask: %v", err)}})
+		return
+	}
+	m.post(coordinator.Ended{
+		Attempt: int(e.GetSubtask().GetAttempt()), State: state, Last: checkpoint.ID(e.GetLastCheckpointId()),
+	})
+}
+
+func (m *master) checkpointRequest(r *controlv1.CheckpointRequest) {
+	m.post(coordinator.Fired{
+		Attempt: int(r.GetSubtask().GetAttempt()), Subtask: checkpoint.Subtask(subtaskID(r.GetSubtask())),
+		Last: checkpoint.ID(r.GetLastCheckpointId()),
+	})
+}
+
+// completed notes a checkpoint for showing.
+func (s *state) completed(c checkpoint.Checkpoint, now int64) {
+	s.checkpointCounts.Completed++
+	s.ledger = c.Ledger()
+	s.remember(view.Checkpoint{
+		ID: uint64(c.ID), Status: view.CheckpointCompleted, Savepoint: c.Kind.IsSavepoint(), Triggered: c.TriggeredMs,
+		Acked: c.CompletedMs, Ended: now, Bytes: c.Size(), Subtasks: len(c.States),
+	})
+}
+
+func (s *state) aborted(a coordinator.Abort, now int64) {
+	s.checkpointCounts.Failed++
+	s.remember(view.Checkpoint{ID: uint64(a.ID), Status: view.CheckpointFailed, Ended: now, Failure: a.Reason})
+}
+
+func (s *state) remember(c view.Checkpoint) {
+	s.checkpointHistory = append(s.checkpointHistory, c)
+	s.checkpointHistory = s.checkpointHistory[max(0, len(s.checkpointHistory)-checkpointsShown):]
+}
+
+// checkpointsShown is how many ended checkpoints are listed, Flink's web.checkpoints.history.
+const checkpointsShown = 10
