@@ -41,7 +41,7 @@ const (
 // The reasons for which the result of a job is another one on purpose.
 const (
 	Container  Reason = "an object or array where a scalar is wanted is skipped as a whole and the field is NULL (BOOLEAN: false); Flink's parser reads on inside, so that inner keys become the row's and the rest of the row, or the row, is lost"
-	BadText    Reason = "a text with a bad escape or bad UTF-8 ends at its quote and its field is NULL; Flink's parser loses its place and with it the row"
+	BadText    Reason = "a text with a bad escape, bad UTF-8 or, for BYTES, bad base64 ends at its quote and its field is NULL; Flink's parser loses its place and with it the row"
 	Overlong   Reason = "overlong UTF-8 (C0 AF for a slash) is not UTF-8: an error, or NULL where errors are ignored; Flink's parser takes it"
 	Timer      Reason = "what is late goes by the data alone; Flink made its watermarks on a timer of 200 ms and had read all rows before the first, so it kept a row that is late by the data"
 	Simplified Reason = "a comparison with NaN is false; Flink's planner folds conditions such as x > 1 OR x < 1 OR x = 1 into x IS NOT NULL, which is true for NaN"

@@ -2,7 +2,8 @@
 // its parts with them; no program imports it.
 //
 // The jobs ran on Apache Flink 1.20.5 (flink-json, flink-csv, flink-connector-files of that version, OpenJDK 17.0.15) with Apache
-// Kafka 4.1.1, each as one bounded streaming job, its session time zone UTC unless Set says otherwise. A case is a folder of testdata:
+// Kafka 4.1.1, each as one bounded streaming job, its session time zone UTC unless Set says otherwise. Those named file-… read a file of
+// records, with Flink's filesystem source, and not a topic. A case is a folder of testdata:
 //
 //	case.json            the job: columns, options, SQL
 //	input.jsonl          a record a line, or input-0.jsonl, input-1.jsonl, … by partition

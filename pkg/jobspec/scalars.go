@@ -212,17 +212,20 @@ func number(least, most float64) kind[float64] {
 	}
 }
 
-// boolean is true or false; its value is the text, which is what format options are made of.
+// boolean is true or false, also as a text in any case, as Flink takes the values of its options; its value is the text.
 func boolean() kind[string] {
 	return kind[string]{
-		what: "true or false", takes: []jsonType{booleanType},
+		what: "true or false", takes: []jsonType{booleanType, textType},
 		parse: func(text string) (string, error) {
-			if text != "true" && text != "false" {
+			lower := strings.ToLower(text)
+			if lower != "true" && lower != "false" {
 				return "", fmt.Errorf("%q is neither true nor false", text)
 			}
-			return text, nil
+			return lower, nil
 		},
-		schema: func() *jsonSchema { return variableOr(&jsonSchema{Type: "boolean"}) },
+		schema: func() *jsonSchema {
+			return variableOr(&jsonSchema{Type: "boolean"}, &jsonSchema{Type: "string", Pattern: "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"})
+		},
 	}
 }
 

@@ -202,15 +202,19 @@ func intsDiffer(what string, want, got int64) Difference {
 // dropDoubles leaves one entry of each sequence: that which its neighbours fit best.
 func (a *audit) dropDoubles(c *chain) {
 	var kept []FoundEntry
-	for start, end := 0, 0; start < len(c.entries); start = end {
-		for end = start; end < len(c.entries) && c.entries[end].Entry.Sequence == c.entries[start].Entry.Sequence; end++ {
+	for rest := c.entries; len(rest) > 0; {
+		sequence := rest[0].Entry.Sequence
+		end := slices.IndexFunc(rest, func(f FoundEntry) bool { return f.Entry.Sequence != sequence })
+		if end < 0 {
+			end = len(rest)
 		}
-		same := c.entries[start:end]
-		right := bestFit(kept, same, c.entries[end:])
+		same := rest[:end]
+		rest = rest[end:]
+		right := bestFit(kept, same, rest)
 		for i, found := range same {
 			if i != right {
 				a.problem(ChainBroken, path.Join(Dir, found.Name), c.job, Difference{
-					fmt.Sprintf("entry %d", found.Entry.Sequence), path.Join(Dir, same[right].Name) + " alone", "this one too"})
+					fmt.Sprintf("entry %d", sequence), path.Join(Dir, same[right].Name) + " alone", "this one too"})
 			}
 		}
 		kept = append(kept, same[right])

@@ -245,7 +245,7 @@ func TestVerifyNamesWhatWasTamperedWith(t *testing.T) {
 				w := drawWorld(t)
 				before := maps.Clone(w.files)
 				want := tamper(t, w)
-				if cmp.Equal(before, w.files) {
+				if maps.EqualFunc(before, w.files, func(a, b *fstest.MapFile) bool { return bytes.Equal(a.Data, b.Data) }) {
 					return // an edit that changes nothing
 				}
 				report := w.verify(t)

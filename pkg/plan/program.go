@@ -32,6 +32,8 @@ type WindowProgram struct {
 	// Keys are the group_by columns in Rows.
 	Keys       []int
 	Aggregates []Aggregate
+	// Reduced says how SUM and AVG add up (see window.Config).
+	Reduced bool
 	// Result is the row type of a fired window: the keys, the aggregates, window_start, window_end.
 	Result sqltype.Schema
 }

@@ -32,6 +32,7 @@ func (c *compiler) window(rows scope) scope {
 			c.program.Window.Aggregates = append(c.program.Window.Aggregates, compiled)
 		}
 	}
+	c.program.Window.Reduced = reduced(c.program.Window.Aggregates, len(c.program.Window.Keys))
 	result.columns = append(result.columns,
 		sqltype.Column{Name: WindowStart, Type: windowTime}, sqltype.Column{Name: WindowEnd, Type: windowTime})
 	c.program.Window.Result = result.columns

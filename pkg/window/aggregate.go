@@ -106,22 +106,22 @@ type accumulator interface {
 	readState(d *checkpoint.Decoder)
 }
 
-// newAccumulator makes the accumulator of an aggregate whose ResultType is result. keyed says that the window has group columns: by Flink's plans an AVG
-// then adds in BIGINT or DOUBLE, and in the argument's own type where there is none.
-func newAccumulator(spec AggregateSpec, result sqltype.Type, keyed bool) accumulator {
+// newAccumulator makes the accumulator of an aggregate whose ResultType is result; reduced is Config.Reduced.
+func newAccumulator(spec AggregateSpec, result sqltype.Type, reduced bool) accumulator {
 	switch spec.Func {
 	case Count:
 		return &count{}
 	case Min, Max:
 		return newExtreme(spec, result)
 	default:
-		return newSum(spec, result, keyed)
+		return newSum(spec, result, reduced)
 	}
 }
 
-func newSum(spec AggregateSpec, result sqltype.Type, keyed bool) accumulator {
+func newSum(spec AggregateSpec, result sqltype.Type, reduced bool) accumulator {
 	average := spec.Func == Avg
-	wide := average && keyed
+	wide := average && !reduced
+	fromFirst := !average && !reduced
 	switch spec.Arg.Kind {
 	case sqltype.TinyInt:
 		return &integerSum[int8]{average: average, wide: wide}
@@ -132,14 +132,14 @@ func newSum(spec AggregateSpec, result sqltype.Type, keyed bool) accumulator {
 	case sqltype.BigInt:
 		return &integerSum[int64]{average: average, wide: wide}
 	case sqltype.Double:
-		return &floatSum[float64, float64]{average: average}
+		return &floatSum[float64, float64]{average: average, fromFirst: fromFirst}
 	case sqltype.Decimal:
-		return &decimalSum{average: average, typ: result, scale: spec.Arg.Scale}
+		return &decimalSum{average: average, fromFirst: fromFirst, typ: result, scale: spec.Arg.Scale}
 	default:
 		if wide {
 			return &floatSum[float32, float64]{average: true}
 		}
-		return &floatSum[float32, float32]{average: average}
+		return &floatSum[float32, float32]{average: average, fromFirst: fromFirst}
 	}
 }
 

@@ -101,7 +101,7 @@ func (m *model) result() [][]string {
 					values = append(values, r[arg])
 				}
 			}
-			cells = append(cells, aggregate(spec, values, len(m.config.Keys) > 0))
+			cells = append(cells, aggregate(spec, values, m.config.Reduced))
 			arg++
 		}
 		rows = append(rows, append(cells, timestamp(g.start), timestamp(g.start+m.config.Window.Size)))
@@ -110,7 +110,7 @@ func (m *model) result() [][]string {
 }
 
 // aggregate is an aggregate over the values of a group that are not NULL, in their order.
-func aggregate(spec window.AggregateSpec, values []string, keyed bool) string {
+func aggregate(spec window.AggregateSpec, values []string, reduced bool) string {
 	switch {
 	case spec.Func == window.Count:
 		return strconv.Itoa(len(values))
@@ -119,13 +119,13 @@ func aggregate(spec window.AggregateSpec, values []string, keyed bool) string {
 	case spec.Func == window.Min || spec.Func == window.Max:
 		return extremeOf(spec, values)
 	case spec.Arg.Kind == sqltype.Decimal:
-		return decimalOf(spec, values)
+		return decimalOf(spec, values, reduced)
 	case spec.Arg.IsInteger():
-		return integerOf(spec, values, keyed)
-	case spec.Arg.Kind == sqltype.Float && !(keyed && spec.Func == window.Avg):
-		return floatOf(spec, values)
+		return integerOf(spec, values, reduced)
+	case spec.Arg.Kind == sqltype.Float && (reduced || spec.Func == window.Sum):
+		return floatOf(spec, values, reduced)
 	default:
-		return doubleOf(spec, values)
+		return doubleOf(spec, values, reduced)
 	}
 }
 
@@ -160,7 +160,7 @@ func less(t sqltype.Type, a, b string) bool {
 
 var integerBits = map[sqltype.Kind]uint{sqltype.TinyInt: 8, sqltype.SmallInt: 16, sqltype.Int: 32, sqltype.BigInt: 64}
 
-func integerOf(spec window.AggregateSpec, values []string, keyed bool) string {
+func integerOf(spec window.AggregateSpec, values []string, reduced bool) string {
 	sum := new(big.Int)
 	for _, v := range values {
 		n, _ := new(big.Int).SetString(v, 10)
@@ -170,10 +170,10 @@ func integerOf(spec window.AggregateSpec, values []string, keyed bool) string {
 	if spec.Func == window.Sum {
 		return wrap(sum, bits).String()
 	}
-	if keyed {
-		sum = wrap(sum, 64)
-	} else {
+	if reduced {
 		sum = wrap(sum, bits)
+	} else {
+		sum = wrap(sum, 64)
 	}
 	return wrap(sum.Quo(sum, big.NewInt(int64(len(values)))), bits).String()
 }
@@ -186,8 +186,11 @@ func wrap(v *big.Int, bits uint) *big.Int {
 	return r.Sub(r, half)
 }
 
-func doubleOf(spec window.AggregateSpec, values []string) string {
+func doubleOf(spec window.AggregateSpec, values []string, reduced bool) string {
 	sum := 0.0
+	if spec.Func == window.Sum && !reduced {
+		sum = math.Copysign(0, -1) // what any value is added to without a change
+	}
 	for _, v := range values {
 		n, _ := strconv.ParseFloat(v, 64)
 		if spec.Arg.Kind == sqltype.Float {
@@ -204,8 +207,11 @@ func doubleOf(spec window.AggregateSpec, values []string) string {
 	return strconv.FormatFloat(sum, 'g', -1, 64)
 }
 
-func floatOf(spec window.AggregateSpec, values []string) string {
+func floatOf(spec window.AggregateSpec, values []string, reduced bool) string {
 	sum := float32(0)
+	if spec.Func == window.Sum && !reduced {
+		sum = float32(math.Copysign(0, -1))
+	}
 	for _, v := range values {
 		n, _ := strconv.ParseFloat(v, 32)
 		sum += float32(n)
@@ -216,14 +222,18 @@ func floatOf(spec window.AggregateSpec, values []string) string {
 	return strconv.FormatFloat(float64(sum), 'g', -1, 32)
 }
 
-func decimalOf(spec window.AggregateSpec, values []string) string {
+func decimalOf(spec window.AggregateSpec, values []string, reduced bool) string {
 	limit, _ := new(big.Rat).SetString("1e" + strconv.Itoa(38-spec.Arg.Scale))
 	sum := new(big.Rat)
-	for _, v := range values {
+	for i, v := range values {
 		n, _ := new(big.Rat).SetString(v)
-		if sum.Add(sum, n); new(big.Rat).Abs(sum).Cmp(limit) >= 0 {
-			return null
+		if sum.Add(sum, n); new(big.Rat).Abs(sum).Cmp(limit) < 0 {
+			continue
 		}
+		if spec.Func == window.Sum && !reduced && i+1 < len(values) {
+			return decimalOf(spec, values[i+1:], reduced)
+		}
+		return null
 	}
 	if spec.Func == window.Sum {
 		return sum.FloatString(spec.Arg.Scale)
@@ -265,7 +275,7 @@ func drawJob(t *rapid.T) (p pipeline, splits [][]row, m model) {
 	var domains [][]string
 	n := rapid.IntRange(0, len(keys)).Draw(t, "keys")
 	p = pipeline{
-		config:     window.Config{Keys: keys[:n], Window: drawWindow(t)},
+		config:     window.Config{Keys: keys[:n], Reduced: rapid.Bool().Draw(t, "reduced"), Window: drawWindow(t)},
 		timeType:   sqltype.TimestampType(3),
 		subtasks:   rapid.IntRange(1, 3).Draw(t, "subtasks"),
 		batchSizes: func() int { return rapid.IntRange(1, 9).Draw(t, "batch") },

@@ -18,8 +18,12 @@ import (
 type Config struct {
 	Keys       sqltype.Schema // the group columns; none makes one group of each window
 	Aggregates []AggregateSpec
-	Window     Tumbling
-	Alloc      memory.Allocator // of the batches that Fire emits; nil is Go's own
+	// Reduced makes SUM and AVG out of a sum that begins at zero and a COUNT. It shows in corners only: AVG then adds in the type of
+	// its argument and not in BIGINT or DOUBLE, SUM of -0.0 alone is 0.0, and a DECIMAL sum that 38 digits do not hold is NULL for
+	// good, where it otherwise begins again with the next value. Flink's planner decides which it is; plan.Compile follows it.
+	Reduced bool
+	Window  Tumbling
+	Alloc   memory.Allocator // of the batches that Fire emits; nil is Go's own
 }
 
 // Columns that a Store's input and output have beside those of Config.
@@ -199,7 +203,7 @@ func (s *Store) takePane() *pane {
 	}
 	accumulators := make([]accumulator, len(s.config.Aggregates))
 	for i, spec := range s.config.Aggregates {
-		accumulators[i] = newAccumulator(spec, s.types[i], len(s.config.Keys) > 0)
+		accumulators[i] = newAccumulator(spec, s.types[i], s.config.Reduced)
 	}
 	return newPane(accumulators)
 }

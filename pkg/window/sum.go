@@ -70,7 +70,7 @@ func (c *count) result(first, count int, alloc memory.Allocator) arrow.Array {
 	return build(sqltype.BigIntType, alloc, first, count, func(g uint32) (int64, bool) { return *c.states.at(g), true })
 }
 
-// total is a sum and the number of its values. Sums begin at zero, so that -0.0 alone sums to 0.0, as in Flink.
+// total is a sum and the number of its values.
 type total[S any] struct {
 	sum   S
 	count int64
@@ -133,7 +133,8 @@ type approximate interface{ float32 | float64 }
 // floatSum is SUM and AVG of a FLOAT or DOUBLE T, added from left to right in S.
 type floatSum[T, S approximate] struct {
 	numeric[total[S]]
-	average bool
+	average   bool
+	fromFirst bool // the sum begins with the first value and not with zero, which -0.0 shows
 }
 
 func (s *floatSum[T, S]) add(arg arrow.Array, from int, groups []uint32, total int) {
@@ -144,7 +145,11 @@ func (s *floatSum[T, S]) add(arg arrow.Array, from int, groups []uint32, total i
 			continue
 		}
 		state := s.states.at(g)
-		state.sum += S(vs[i])
+		if s.fromFirst && state.count == 0 {
+			state.sum = S(vs[i])
+		} else {
+			state.sum += S(vs[i])
+		}
 		state.count++
 	}
 }
@@ -164,12 +169,13 @@ func (s *floatSum[T, S]) result(first, count int, alloc memory.Allocator) arrow.
 	})
 }
 
-// decimalSum is SUM and AVG of DECIMAL. A sum that passes 38 digits is NULL from then on.
+// decimalSum is SUM and AVG of DECIMAL. A sum that passes 38 digits is NULL from then on, or until the next value.
 type decimalSum struct {
 	numeric[total[decimal128.Num]]
-	average bool
-	typ     sqltype.Type
-	scale   int // of the argument and the sum
+	average   bool
+	fromFirst bool // the sum begins with the first value, and again with the first one behind what 38 digits do not hold
+	typ       sqltype.Type
+	scale     int // of the argument and the sum
 }
 
 // overflowed stands for the count of a sum that passed 38 digits.
@@ -180,8 +186,11 @@ func (s *decimalSum) add(arg arrow.Array, from int, groups []uint32, total int) 
 	vs, nulls := values[decimal128.Num](arg, from), arg.NullN() > 0
 	for i, g := range groups {
 		state := s.states.at(g)
-		if nulls && arg.IsNull(from+i) || state.count == overflowed {
+		if nulls && arg.IsNull(from+i) || state.count == overflowed && !s.fromFirst {
 			continue
+		}
+		if state.count == overflowed {
+			state.sum, state.count = decimal128.Num{}, 0
 		}
 		state.sum = state.sum.Add(vs[i])
 		state.count++

@@ -33,6 +33,7 @@ type cluster struct {
 // startCluster starts the programs, which are stopped at the end of the test, and waits until all are registered.
 func startCluster(t *testing.T, taskManagers, slots int) *cluster {
 	t.Helper()
+	program(t, "jobmanager") // built before the clock starts
 	c := &cluster{t: t, began: time.Now()}
 	started := c.start("jobmanager", "jobmanager started", "--data-dir", t.TempDir(), "--rest-addr", "127.0.0.1:0",
 		"--rpc-addr", "127.0.0.1:0", "--raft-addr", "127.0.0.1:0")
@@ -50,9 +51,9 @@ func startCluster(t *testing.T, taskManagers, slots int) *cluster {
 }
 
 // start runs a program until the end of the test and returns the line of its log that has the message.
-func (c *cluster) start(program, message string, args ...string) map[string]any {
+func (c *cluster) start(name, message string, args ...string) map[string]any {
 	c.t.Helper()
-	command := exec.Command(filepath.Join(binaries, program), append(args, "--log-format", "json")...)
+	command := exec.Command(program(c.t, name), append(args, "--log-format", "json")...)
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		c.t.Fatal(err)
@@ -60,28 +61,28 @@ func (c *cluster) start(program, message string, args ...string) map[string]any 
 	if err := command.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	c.t.Cleanup(func() { c.stop(program, command) })
+	c.t.Cleanup(func() { c.stop(name, command) })
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		var line map[string]any
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line["msg"] == message {
 			go func() { _, _ = io.Copy(io.Discard, stderr) }() // so that it never waits for a reader
 			return line
 		}
-		c.t.Logf("%s: %s", program, lines.Bytes())
+		c.t.Logf("%s: %s", name, lines.Bytes())
 	}
-	c.t.Fatalf("%s ended before it said %q", program, message)
+	c.t.Fatalf("%s ended before it said %q", name, message)
 	return nil
 }
 
 // stop ends a program as a service manager does, and fails the test when it does not end cleanly.
-func (c *cluster) stop(program string, command *exec.Cmd) {
+func (c *cluster) stop(name string, command *exec.Cmd) {
 	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
-		c.t.Errorf("stop %s: %v", program, err)
+		c.t.Errorf("stop %s: %v", name, err)
 	}
 	kill := time.AfterFunc(stopWithin, func() { _ = command.Process.Kill() }) // Wait tells
 	defer kill.Stop()
 	if err := command.Wait(); err != nil {
-		c.t.Errorf("%s did not end cleanly: %v", program, err)
+		c.t.Errorf("%s did not end cleanly: %v", name, err)
 	}
 }
 
@@ -90,7 +91,7 @@ func (c *cluster) submitter(args ...string) map[string]any {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(binaries, "submitter"), append(args, "--json")...)
+	command := exec.CommandContext(ctx, program(c.t, "submitter"), append(args, "--json")...)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	var answer struct {
@@ -101,4 +102,14 @@ func (c *cluster) submitter(args ...string) map[string]any {
 		c.t.Fatalf("submitter %v: %v, %v\n%s", args, err, jsonErr, out)
 	}
 	return answer.Result
+}
+
+// program returns the path of a program.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,25 +29,24 @@ import (
 // patience bounds what a test waits for.
 const patience = 2 * time.Minute
 
-// binaries is the directory of the programs, which TestMain builds.
-var binaries string
-
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
+// programs builds the programs once and returns their directory.
+var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "pencere-e2e-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // of a temporary directory
-	binaries = dir
 	build := exec.Command("go", "build", "-o", dir, "pencere/jobmanager", "pencere/taskmanager", "pencere/submitter")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
-		return 1
+		return dir, fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
-	return m.Run()
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir) // a temporary directory
+	}
 }
 
 func kafkaBroker(t *testing.T) string {
@@ -91,7 +91,7 @@ func newInput(t *testing.T, partitions int) input {
 		for range 1 + i%10/9 {
 			records = append(records, &kgo.Record{Topic: in.topic, Partition: int32(random.IntN(partitions)), Value: []byte(value)})
 		}
-		written[fmt.Sprintf(`%d,Kitap,"ikinci el %d",%d,%s,%s,"%s"`, i, i%7, price, double(kdv), double(float64(price)*(1+kdv)),
+		written[fmt.Sprintf(`%d,Kitap,"ikinci el %d",%d,%s,%s,%q`, i, i%7, price, double(kdv), double(float64(price)*(1+kdv)),
 			at.Truncate(2*time.Minute).Format("2006-01-02 15:04:05"))] = true
 	}
 	if err := kafka.ProduceSync(ctx, records...).FirstErr(); err != nil {

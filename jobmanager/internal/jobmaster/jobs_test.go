@@ -457,7 +457,7 @@ func TestSubmitBesideLead(t *testing.T) {
 				}()
 			}
 			w.stop()
-			w.lead()
+			w.begin()
 			for range cap(submitted) {
 				if id := <-submitted; id != "" {
 					w.wants(id, jobfsm.Running)

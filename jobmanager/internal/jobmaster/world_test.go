@@ -242,6 +242,11 @@ func (w *world) lead() {
 		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Logger: slog.New(slog.DiscardHandler),
 		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour,
 	})
+	w.begin()
+}
+
+// begin makes the jobmanager lead.
+func (w *world) begin() {
 	var ctx context.Context
 	ctx, w.resign = context.WithCancel(context.Background())
 	w.led = make(chan error, 1)

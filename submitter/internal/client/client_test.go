@@ -47,7 +47,7 @@ func answer(body string) http.HandlerFunc { return refuse(http.StatusOK, body) }
 
 // hangUp breaks the connection once the request was read.
 func hangUp(http.ResponseWriter, *http.Request) {
-	panic(http.ErrAbortHandler) //nolint:forbidigo // it is net/http's way to break a connection
+	panic(http.ErrAbortHandler)
 }
 
 const notLeading = `{"errors":["this jobmanager does not lead"]}`

@@ -204,11 +204,13 @@ func TestListAndCancel(t *testing.T) {
 		t.Errorf("%v", i)
 	}
 	for jobs.Jobs = nil; s.ctx.Err() == nil; {
-		if s.result(&jobs, "list"); len(jobs.Jobs) == 0 {
+		s.result(&jobs, "list")
+		if len(jobs.Jobs) == 0 {
 			break
 		}
 	}
-	if s.result(&jobs, "list", "-a"); len(jobs.Jobs) != 2 {
+	s.result(&jobs, "list", "-a")
+	if len(jobs.Jobs) != 2 {
 		t.Errorf("all jobs: %+v", jobs)
 	}
 	if i := s.run("list", "-a"); i.code != 0 || strings.Count(i.out.String(), "CANCELED") != 2 {
@@ -235,7 +237,8 @@ func TestInterrupted(t *testing.T) {
 	if i.code != 130 || !strings.Contains(i.err.String(), "The job runs on. To end it: submitter cancel "+jobs.Jobs[0].JID) {
 		t.Errorf("%v", i)
 	}
-	if s.result(&jobs, "list"); len(jobs.Jobs) != 1 {
+	s.result(&jobs, "list")
+	if len(jobs.Jobs) != 1 {
 		t.Errorf("jobs after the interruption: %+v", jobs)
 	}
 }
@@ -282,7 +285,7 @@ func TestDemo(t *testing.T) {
 	if got := <-code; got != 0 {
 		t.Errorf("exit %d: %s", got, &errs)
 	}
-	if !regexp.MustCompile(`(?m)^  \d+,.*,"\d{4}-\d\d-\d\d \d\d:\d[02468]:00"$`).MatchString(out.String()) {
+	if !regexp.MustCompile(`(?m)^ {2}\d+,.*,"\d{4}-\d\d-\d\d \d\d:\d[02468]:00"$`).MatchString(out.String()) {
 		t.Errorf("no row is shown:\n%s", out)
 	}
 	hidden, err := filepath.Glob(filepath.Join(dir, ".*"))

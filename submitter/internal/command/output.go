@@ -54,14 +54,14 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// withResult is an error of a command that has a result to print all the same.
-type withResult struct {
+// resultError is an error of a command that has a result to print all the same.
+type resultError struct {
 	err    error
 	result any
 }
 
-func (e *withResult) Error() string { return e.err.Error() }
-func (e *withResult) Unwrap() error { return e.err }
+func (e *resultError) Error() string { return e.err.Error() }
+func (e *resultError) Unwrap() error { return e.err }
 
 // exitCode tells the kinds of errors apart.
 func exitCode(err error) int {
@@ -109,7 +109,7 @@ func (a *app) reportError(command string, err error) {
 		return
 	}
 	printed := envelope{Command: command, Error: &failure{ExitCode: exitCode(err), Message: err.Error(), Problems: problemsOf(err)}}
-	if some, ok := errors.AsType[*withResult](err); ok {
+	if some, ok := errors.AsType[*resultError](err); ok {
 		printed.Result = some.result
 	}
 	a.print(printed)

@@ -61,11 +61,11 @@ func (a *app) run(c *cobra.Command, path string, vars *variables, wait bool) err
 	f := follower{app: a, cluster: cluster, id: submitted.ID}
 	end, err := f.follow(c.Context())
 	if err != nil {
-		return &withResult{err: err, result: result}
+		return &resultError{err: err, result: result}
 	}
 	result.outcome = &end
 	if err := end.err(); err != nil {
-		return &withResult{err: err, result: result}
+		return &resultError{err: err, result: result}
 	}
 	a.report(c.Name(), result, func() { fmt.Fprintln(a.Out, end) })
 	return nil

@@ -56,7 +56,7 @@ func (a *app) validate(command string, paths []string, vars *variables) error {
 		if !a.json {
 			text()
 		}
-		return &withResult{err: wrong, result: map[string]any{"valid": good}}
+		return &resultError{err: wrong, result: map[string]any{"valid": good}}
 	}
 	a.report(command, map[string]any{"valid": good}, text)
 	return nil

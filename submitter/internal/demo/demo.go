@@ -232,7 +232,7 @@ func (d *demo) stop() error {
 	}
 	if d.stopProducer != nil {
 		d.stopProducer()
-		<-d.produced
+		errs = append(errs, <-d.produced)
 	}
 	if d.cluster != nil {
 		errs = append(errs, d.cluster.Close())

@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds a test: how long it waits for what must come.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // fixture is a cluster and an embedded broker, whose network can be cut, for one test.
 type fixture struct {
@@ -130,8 +130,8 @@ func (f *fixture) poll(what string, done func() bool) {
 	}
 }
 
-// end waits until the job has ended and fails unless it did so with the status. It returns the job.
-func (j job) end(status string) client.Job {
+// end waits until the job has ended and fails unless it did so with the status.
+func (j job) end(status string) {
 	j.t.Helper()
 	var now client.Job
 	j.poll("end of the job, as "+status, func() bool {
@@ -144,7 +144,6 @@ func (j job) end(status string) client.Job {
 		cause, err := j.jobs.RootCause(j.ctx, j.id)
 		j.t.Fatalf("the job is %s, want %s: %s (%v)", now.State, status, cause, err)
 	}
-	return now
 }
 
 // running waits until all subtasks of the job run.

@@ -18,7 +18,7 @@ import (
 
 // windowConfig is what the subtasks on both sides of a keyed edge agree on.
 func windowConfig(p *plan.Program, alloc memory.Allocator) window.Config {
-	c := window.Config{Window: tumbling(p), Alloc: alloc}
+	c := window.Config{Reduced: p.Window.Reduced, Window: tumbling(p), Alloc: alloc}
 	for _, key := range p.Window.Keys {
 		c.Keys = append(c.Keys, p.Rows[key])
 	}

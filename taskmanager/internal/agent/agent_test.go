@@ -1,0 +1,290 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// jobmanager speaks the jobmanager's side of the protocol as a test tells it to.
+type jobmanager struct {
+	controlv1.UnimplementedJobManagerServiceServer
+
+	leads bool
+	mute  bool // takes registrations and says nothing
+	token uint64
+
+	mu       sync.Mutex
+	attempts []time.Time
+	received []*controlv1.ConnectRequest
+	stream   grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]
+	end      context.CancelCauseFunc
+}
+
+func (j *jobmanager) Connect(stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]) error {
+	ctx, end := context.WithCancelCause(stream.Context())
+	j.mu.Lock()
+	j.attempts = append(j.attempts, time.Now())
+	j.stream, j.end = stream, end
+	j.mu.Unlock()
+	if !j.leads {
+		return status.Error(codes.FailedPrecondition, "does not lead")
+	}
+	go func() {
+		for {
+			m, err := stream.Recv()
+			if err != nil {
+				end(err)
+				return
+			}
+			j.mu.Lock()
+			j.received = append(j.received, m)
+			j.mu.Unlock()
+		}
+	}()
+	if !j.mute {
+		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Registered{
+			Registered: &controlv1.Registered{HeartbeatIntervalMs: 1000}}})
+	}
+	<-ctx.Done()
+	return status.Error(codes.Unavailable, context.Cause(ctx).Error())
+}
+
+func (j *jobmanager) say(m *controlv1.ConnectResponse) {
+	m.FencingToken = j.token
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_ = j.stream.Send(m)
+}
+
+func (j *jobmanager) deploy(jobID string) {
+	j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_DeploySubtask{
+		DeploySubtask: &controlv1.DeploySubtask{Subtask: &controlv1.SubtaskRef{JobId: jobID}}}})
+}
+
+// take returns what was received since the last call, without heartbeats, which it counts.
+func (j *jobmanager) take() (messages []*controlv1.ConnectRequest, beats int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, m := range j.received {
+		if m.GetHeartbeat() != nil {
+			beats++
+			continue
+		}
+		messages = append(messages, m)
+	}
+	j.received = nil
+	return messages, beats
+}
+
+// slots notes the orders.
+type slots struct {
+	mu     sync.Mutex
+	orders []string
+}
+
+func (s *slots) note(order string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.orders = append(s.orders, order)
+}
+
+func (s *slots) Deploy(d *controlv1.DeploySubtask) { s.note("deploy " + d.GetSubtask().GetJobId()) }
+func (s *slots) Cancel(ref *controlv1.SubtaskRef)  { s.note("cancel " + ref.GetJobId()) }
+func (s *slots) CancelAll()                        { s.note("cancel all") }
+func (s *slots) Heartbeat() *controlv1.Heartbeat   { return &controlv1.Heartbeat{} }
+func (s *slots) AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split) {
+	s.note(fmt.Sprintf("add %d to %s", len(splits), ref.GetJobId()))
+}
+
+func (s *slots) want(t *testing.T, orders ...string) {
+	t.Helper()
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.orders, orders) {
+		t.Errorf("orders %q, want %q", s.orders, orders)
+	}
+	s.orders = nil
+}
+
+// world is an agent and jobmanagers behind an in-memory network, in a synctest bubble.
+type world struct {
+	agent *Agent
+	slots *slots
+	log   bytes.Buffer
+	stop  context.CancelFunc
+	ended chan error
+}
+
+func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{slots: &slots{}, ended: make(chan error, 1)}
+		networks := make(map[string]*bufconn.Listener)
+		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+		for i, j := range jobmanagers {
+			address := fmt.Sprint("jm", i, ":6123")
+			cfg.JobManagers = append(cfg.JobManagers, address)
+			if j == nil { // is down
+				continue
+			}
+			server := grpc.NewServer()
+			controlv1.RegisterJobManagerServiceServer(server, j)
+			network := bufconn.Listen(1 << 16)
+			networks[address] = network
+			go func() { _ = server.Serve(network) }()
+			defer server.Stop()
+		}
+		w.agent = New(cfg)
+		w.agent.dial = func(address string) (*grpc.ClientConn, error) {
+			return grpc.NewClient("passthrough:"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+				grpc.WithConnectParams(reconnect), grpc.WithKeepaliveParams(keepalive),
+				grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+					if network := networks[address]; network != nil {
+						return network.DialContext(ctx)
+					}
+					return nil, io.ErrClosedPipe
+				}))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		w.stop = cancel
+		go func() { w.ended <- w.agent.Run(ctx, w.slots) }()
+		defer func() {
+			cancel()
+			<-w.ended
+			synctest.Wait()
+		}()
+		synctest.Wait()
+		test(t, w)
+	})
+}
+
+func canceled(jobID string) *controlv1.ConnectRequest {
+	return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{
+		SubtaskUpdate: &controlv1.SubtaskUpdate{Subtask: &controlv1.SubtaskRef{JobId: jobID}}}}
+}
+
+func TestOrdersAndReports(t *testing.T) {
+	j := &jobmanager{leads: true, token: 3}
+	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
+		if messages, _ := j.take(); len(messages) != 1 || messages[0].GetRegister().GetTaskManagerId() != "tm" {
+			t.Fatalf("said first: %v", messages)
+		}
+		j.deploy("a")
+		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CancelSubtask{
+			CancelSubtask: &controlv1.CancelSubtask{Subtask: &controlv1.SubtaskRef{JobId: "a"}}}})
+		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_AddSplits{AddSplits: &controlv1.AddSplits{
+			Subtask: &controlv1.SubtaskRef{JobId: "b"}, Splits: []*controlv1.Split{{}, {}}}}})
+		w.slots.want(t, "deploy a", "cancel a", "add 2 to b")
+		for i := range 100 {
+			w.agent.Send(canceled(fmt.Sprint(i)))
+		}
+		time.Sleep(3500 * time.Millisecond)
+		messages, beats := j.take()
+		if len(messages) != 100 || messages[99].GetSubtaskUpdate().GetSubtask().GetJobId() != "99" || beats != 3 {
+			t.Errorf("%d messages, %d heartbeats in 3.5 s", len(messages), beats)
+		}
+	})
+}
+
+// Messages of a leader that is not the newest any more are not obeyed.
+func TestOldLeaderIsNotObeyed(t *testing.T) {
+	j := &jobmanager{leads: true, token: 3}
+	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
+		j.token = 2
+		j.deploy("old")
+		j.token = 3
+		j.deploy("new")
+		w.slots.want(t, "deploy new")
+		j.token = 2
+		j.end(io.EOF)
+		time.Sleep(5 * time.Second)
+		w.slots.want(t, "cancel all")
+		if log := w.log.String(); strings.Count(log, "its fencing token 2 is older than 3") != 1 {
+			t.Errorf("the log does not say once why it does not register: %s", log)
+		}
+	})
+}
+
+func TestLeaderSwitch(t *testing.T) {
+	a, b := &jobmanager{leads: true, token: 1}, &jobmanager{token: 2}
+	inWorld(t, []*jobmanager{nil, a, b}, func(t *testing.T, w *world) {
+		time.Sleep(time.Second)
+		a.deploy("a")
+		w.slots.want(t, "deploy a")
+		a.leads, b.leads = false, true
+		w.agent.Send(canceled("of the old leader"))
+		a.end(io.EOF)
+		w.agent.Send(canceled("of the old leader"))
+		time.Sleep(time.Second)
+		if messages, _ := b.take(); len(messages) != 1 || messages[0].GetRegister() == nil {
+			t.Errorf("the new leader was told %v", messages)
+		}
+		b.deploy("b")
+		w.slots.want(t, "cancel all", "deploy b")
+		if log := w.log.String(); strings.Count(log, "jm0:6123") != 1 || strings.Contains(log, "does not lead") {
+			t.Errorf("log: %s", log)
+		}
+	})
+}
+
+// Nobody leads for a while: attempts go on, further and further apart up to a second or so, and end at once with the agent.
+func TestBackoff(t *testing.T) {
+	j := &jobmanager{}
+	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
+		time.Sleep(time.Minute)
+		j.mu.Lock()
+		attempts := j.attempts
+		j.mu.Unlock()
+		if n := len(attempts); n < 30 || n > 120 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+		if first := attempts[1].Sub(attempts[0]); first > 200*time.Millisecond {
+			t.Errorf("the second attempt came after %s", first)
+		}
+		w.slots.want(t)
+		begin := time.Now()
+		w.stop()
+		if err := <-w.ended; err == nil || time.Since(begin) != 0 {
+			t.Errorf("ended after %s with %v", time.Since(begin), err)
+		}
+		w.ended <- nil
+	})
+}
+
+func TestJobmanagerThatDoesNotAnswer(t *testing.T) {
+	mute, good := &jobmanager{leads: true, mute: true}, &jobmanager{leads: true}
+	inWorld(t, []*jobmanager{mute, good}, func(t *testing.T, w *world) {
+		time.Sleep(registerTimeout + time.Second)
+		good.deploy("a")
+		w.slots.want(t, "deploy a")
+	})
+}
+
+// The end of the agent ends the subtasks.
+func TestEnd(t *testing.T) {
+	j := &jobmanager{leads: true}
+	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
+		w.stop()
+		<-w.ended
+		w.ended <- nil
+		w.slots.want(t, "cancel all")
+	})
+}
