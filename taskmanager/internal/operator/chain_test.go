@@ -391,7 +391,7 @@ func TestFilterKeepsEveryType(t *testing.T) {
 	if err := chain.Records(t.Context(), 0, records(value(1), value(2), value(3))); err != nil {
 		t.Fatal(err)
 	}
-	if len(out.rows) != 1 || !slices.Contains(strings.Split(out.rows[0], "|"), "p2") || !strings.HasSuffix(out.rows[0], "|true|1.50|0.25|(null)|(null)") {
+	if len(out.rows) != 1 || !slices.Contains(strings.Split(out.rows[0], "|"), "p2") || !strings.HasSuffix(out.rows[0], "|true|1.5|0.25|(null)|(null)") {
 		t.Errorf("rows %v", out.rows)
 	}
 }

@@ -23,8 +23,9 @@ type committer struct {
 // finalCommit is how long the end of a subtask waits for its last commit.
 const finalCommit = 2 * time.Second
 
-func newCommitter(reader reader, interval time.Duration) *committer {
-	c := &committer{reader: reader, interval: interval, newest: make(chan []kafka.Position, 1)}
+// newCommitter returns a committer whose first commit is due an interval after now.
+func newCommitter(reader reader, interval time.Duration, now time.Time) *committer {
+	c := &committer{reader: reader, interval: interval, last: now, newest: make(chan []kafka.Position, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.done.Go(c.run)
 	return c

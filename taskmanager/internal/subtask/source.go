@@ -94,7 +94,7 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 	s.mu.Lock()
 	s.reader = r.reader
 	s.mu.Unlock()
-	r.commits = newCommitter(r.reader, s.program.Job.Checkpoint.Interval)
+	r.commits = newCommitter(r.reader, s.program.Job.Checkpoint.Interval, s.host.Now())
 	defer r.commits.stop()
 	s.host.Running()
 	return r.loop(ctx)
