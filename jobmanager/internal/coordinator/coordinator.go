@@ -1,0 +1,352 @@
+// Package coordinator decides when the checkpoints of a job are triggered, when one is complete, and which are no longer needed.
+// It is pure: time comes in with each event, and what it wants done goes out as actions, so that a test chooses every order.
+//
+// A checkpoint is triggered at the sources, whose barriers cut the job; it is complete when every subtask has acked with its
+// state; it exists when it is committed in the replicated log; and only then is it announced. The rules and their names are
+// Flink's (https://nightlies.apache.org/flink/flink-docs-release-1.20/docs/dev/datastream/fault-tolerance/checkpointing/), but
+// that a subtask may ask for a checkpoint, and that one at most is under way.
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pencere/pkg/checkpoint"
+)
+
+// Config says when checkpoints are taken and kept.
+type Config struct {
+	Interval time.Duration // between periodic triggers; 0 for none
+	MinPause time.Duration // from a checkpoint's end to the next trigger; it does not hold up savepoints
+	Timeout  time.Duration // from trigger to the last ack; 0 for none
+	// TolerableFailures is how many periodic checkpoints may fail in a row before the job does.
+	TolerableFailures int
+	// Retained is how many periodic checkpoints are kept, 1 or more.
+	Retained       int
+	MaxParallelism int
+}
+
+// Coordinator is the state machine of one job's checkpoints, over all attempts under one jobmanager. It is made by New.
+type Coordinator struct {
+	config    Config
+	next      checkpoint.ID // the next checkpoint's
+	reserved  checkpoint.ID // the greatest that may be used
+	reserving bool
+	retained  []retained // committed checkpoints, by ID
+	over      bool       // the job has ended
+	attempt   *attempt   // nil while none runs
+	pending   *pending   // the checkpoint that is under way, or nil
+	wake      time.Time  // what the last WakeAt said
+
+	// Of the current Step.
+	now     time.Time
+	actions []Action
+}
+
+type retained struct {
+	id    checkpoint.ID
+	kind  checkpoint.Kind
+	blobs []checkpoint.Blob
+}
+
+// attempt is an execution of the job.
+type attempt struct {
+	number       int
+	sources      []checkpoint.Subtask
+	subtasks     map[checkpoint.Subtask]bool
+	running      bool
+	ended        map[checkpoint.Subtask]Ended
+	rowsWait     bool        // some subtask's rows wait for a checkpoint that has not begun
+	requests     []Requested // for which no checkpoint has begun
+	nextPeriodic time.Time
+	lastEnd      time.Time     // of a checkpoint; zero before the first
+	completed    checkpoint.ID // the newest of this attempt; 0 for none
+	failures     int           // in a row
+	closed       bool          // there will be no further checkpoint
+}
+
+// New returns the coordinator of a job whose committed checkpoints, savepoints among them, and the greatest ID ever reserved are
+// in the replicated log.
+func New(config Config, committed []checkpoint.Checkpoint, reserved checkpoint.ID) *Coordinator {
+	c := &Coordinator{config: config, reserved: reserved, next: reserved + 1}
+	for _, k := range committed {
+		c.retained = append(c.retained, retained{id: k.ID, kind: k.Kind, blobs: k.Blobs()})
+		c.next = max(c.next, k.ID+1)
+	}
+	slices.SortFunc(c.retained, func(a, b retained) int { return int(int64(a.id) - int64(b.id)) })
+	return c
+}
+
+// Progress is how far the checkpoint that is under way has come.
+type Progress struct {
+	ID          checkpoint.ID
+	Kind        checkpoint.Kind
+	TriggeredMs int64
+	Waiting     []checkpoint.Subtask // those that have not acked; none while it is being committed
+	Subtasks    int                  // all
+}
+
+// Progress returns nil when no checkpoint is under way.
+func (c *Coordinator) Progress() *Progress {
+	if c.pending == nil {
+		return nil
+	}
+	p := c.pending
+	return &Progress{ID: p.id, Kind: p.kind, TriggeredMs: p.triggeredMs, Waiting: p.waiting(), Subtasks: len(p.subtasks)}
+}
+
+// Step takes an event at a time and returns what must be done. An event that no longer fits, such as one of an attempt that is
+// over, does nothing but hand out the blobs that it brings.
+func (c *Coordinator) Step(now time.Time, e Event) []Action {
+	c.now, c.actions = now, nil
+	switch e := e.(type) {
+	case Started:
+		c.started(e)
+	case Running:
+		c.running(e)
+	case Tick:
+		c.wake = time.Time{}
+		c.expire()
+	case Fired:
+		c.fired(e)
+	case Requested:
+		c.requested(e)
+	case Reserved:
+		c.reserving, c.reserved = false, max(c.reserved, e.Through)
+	case Acked:
+		c.acked(e)
+	case Ended:
+		c.ended(e)
+	case Declined:
+		c.declined(e)
+	case Committed:
+		c.committed(e)
+	case CommitFailed:
+		c.commitFailed(e)
+	case AttemptEnded:
+		c.attemptEnded(e.Reason)
+	case JobEnded:
+		c.jobEnded()
+	}
+	c.reserve()
+	c.trigger()
+	c.setWake()
+	return c.actions
+}
+
+func (c *Coordinator) do(a Action) { c.actions = append(c.actions, a) }
+
+func (c *Coordinator) started(e Started) {
+	c.attemptEnded("another attempt began")
+	a := &attempt{
+		number: e.Attempt, sources: e.Sources,
+		subtasks: map[checkpoint.Subtask]bool{}, ended: map[checkpoint.Subtask]Ended{},
+	}
+	for _, s := range slices.Concat(e.Sources, e.Others) {
+		a.subtasks[s] = true
+	}
+	c.attempt = a
+}
+
+func (c *Coordinator) running(e Running) {
+	if a := c.attempt; a != nil && a.number == e.Attempt && !a.running {
+		a.running = true
+		a.nextPeriodic = c.now.Add(c.config.Interval)
+	}
+}
+
+func (c *Coordinator) fired(e Fired) {
+	a := c.attempt
+	if a == nil || a.number != e.Attempt || !a.subtasks[e.Subtask] {
+		return
+	}
+	switch p := c.pending; {
+	case e.Last < a.completed:
+		// The rows came before a barrier whose checkpoint has been announced since.
+	case p != nil && p.attempt == a.number && e.Last < p.id:
+		p.hasRows = true // they come before its barrier
+	default:
+		a.rowsWait = true
+	}
+}
+
+func (c *Coordinator) requested(e Requested) {
+	switch a := c.attempt; {
+	case a == nil:
+		c.do(Refuse{Request: e.Request, Reason: "the job is not running"})
+	case a.closed:
+		c.do(Refuse{Request: e.Request, Reason: "the job is ending"})
+	default:
+		a.requests = append(a.requests, e)
+	}
+}
+
+func (c *Coordinator) ended(e Ended) {
+	a, subtask := c.attempt, e.State.Subtask
+	if a == nil || a.number != e.Attempt || !a.subtasks[subtask] || a.hasEnded(subtask) {
+		c.discard(e.State.Blobs())
+		return
+	}
+	a.ended[subtask] = e
+	if p := c.pending; p != nil && p.attempt == a.number && e.Last < p.id && p.take(e.State) {
+		c.commitIfAcked()
+	}
+}
+
+func (a *attempt) hasEnded(s checkpoint.Subtask) bool {
+	_, ended := a.ended[s]
+	return ended
+}
+
+func (a *attempt) allEnded() bool { return len(a.ended) == len(a.subtasks) }
+
+func (c *Coordinator) attemptEnded(reason string) {
+	a := c.attempt
+	if a == nil {
+		return
+	}
+	if p := c.pending; p != nil && !p.committing {
+		c.abort("attempt ended: " + reason)
+	}
+	for _, r := range a.requests {
+		c.do(Refuse{Request: r.Request, Reason: "attempt ended: " + reason})
+	}
+	c.attempt = nil
+	for _, subtask := range sortedSubtasks(a.ended) {
+		c.discard(a.ended[subtask].State.Blobs())
+	}
+}
+
+func (c *Coordinator) jobEnded() {
+	c.attemptEnded("the job ended")
+	c.over = true
+	c.forget(func(r retained) bool { return !r.kind.IsSavepoint() })
+}
+
+// forget drops committed checkpoints.
+func (c *Coordinator) forget(which func(retained) bool) {
+	var blobs []checkpoint.Blob
+	c.retained = slices.DeleteFunc(c.retained, func(r retained) bool {
+		if !which(r) {
+			return false
+		}
+		blobs = append(blobs, r.blobs...)
+		return true
+	})
+	c.discard(blobs)
+}
+
+// discard hands out those of blobs that nothing rests on. The final state of a subtask that has ended is part of many checkpoints, and
+// a report may come twice.
+func (c *Coordinator) discard(blobs []checkpoint.Blob) {
+	if len(blobs) == 0 {
+		return
+	}
+	used := map[string]bool{}
+	use := func(blobs []checkpoint.Blob) {
+		for _, b := range blobs {
+			used[b.Key] = true
+		}
+	}
+	for _, r := range c.retained {
+		use(r.blobs)
+	}
+	if c.pending != nil {
+		use(c.pending.blobs())
+	}
+	if c.attempt != nil {
+		for _, e := range c.attempt.ended {
+			use(e.State.Blobs())
+		}
+	}
+	var unused []checkpoint.Blob
+	for _, b := range blobs {
+		if !used[b.Key] {
+			used[b.Key] = true
+			unused = append(unused, b)
+		}
+	}
+	if unused != nil {
+		c.do(Discard{Blobs: unused})
+	}
+}
+
+// IDs are reserved so many at once, as soon as so few are left: one entry of the log for many checkpoints, and no checkpoint waits.
+const (
+	reservedAtOnce = 100
+	fewReserved    = 10
+)
+
+func (c *Coordinator) reserve() {
+	if c.attempt != nil && !c.reserving && c.next+fewReserved > c.reserved {
+		c.reserving = true
+		c.do(Reserve{Through: max(c.next, c.reserved) + reservedAtOnce})
+	}
+}
+
+// trigger begins a checkpoint if one is due and none is under way.
+func (c *Coordinator) trigger() {
+	a := c.attempt
+	if a == nil || a.closed || c.pending != nil || c.next > c.reserved {
+		return
+	}
+	switch at, due := c.due(); {
+	case a.allEnded():
+		c.begin() // of final states alone: the end of a bounded job is published like any other
+	case !a.running || a.sourcesEnded():
+		// No barrier would go through the job. When the sources have ended, the others will have soon.
+	case len(a.requests) > 0 || due && !c.now.Before(at):
+		c.begin()
+	}
+}
+
+func (a *attempt) sourcesEnded() bool {
+	return !slices.ContainsFunc(a.sources, func(s checkpoint.Subtask) bool { return !a.hasEnded(s) })
+}
+
+// due returns when the next checkpoint is to be triggered that no user asked for.
+func (c *Coordinator) due() (at time.Time, ok bool) {
+	a := c.attempt
+	switch {
+	case a.rowsWait:
+		at = c.now
+	case c.config.Interval > 0:
+		at = a.nextPeriodic
+	default:
+		return at, false
+	}
+	if pause := a.lastEnd.Add(c.config.MinPause); !a.lastEnd.IsZero() && pause.After(at) {
+		at = pause
+	}
+	return at, true
+}
+
+// setWake asks for a Tick when something is due or expires.
+func (c *Coordinator) setWake() {
+	var at time.Time
+	switch a, p := c.attempt, c.pending; {
+	case p != nil && !p.committing:
+		at = p.deadline
+	case p == nil && a != nil && a.running && !a.closed && !a.sourcesEnded():
+		at, _ = c.due()
+	}
+	if !at.IsZero() && !at.Equal(c.wake) && at.After(c.now) {
+		c.wake = at
+		c.do(WakeAt{Time: at})
+	}
+}
+
+func (c *Coordinator) expire() {
+	p := c.pending
+	if p == nil || p.committing || p.deadline.IsZero() || c.now.Before(p.deadline) {
+		return
+	}
+	waiting := p.waiting()
+	names := make([]string, len(waiting))
+	for i, s := range waiting {
+		names[i] = fmt.Sprintf("%s/%d", s.VertexID, s.Index)
+	}
+	c.fail(fmt.Sprintf("expired after %s: %d of %d subtasks did not ack: %s", c.config.Timeout, len(waiting), len(p.subtasks), strings.Join(names, ", ")))
+}

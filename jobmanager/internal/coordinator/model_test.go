@@ -1,0 +1,371 @@
+package coordinator_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pencere/jobmanager/internal/coordinator"
+	"pencere/pkg/checkpoint"
+
+	"pgregory.net/rapid"
+)
+
+// world is a job around a coordinator: subtasks that pass barriers on and end, a network that delivers their reports late, twice, or never,
+// a log, and a blob storage. It checks every action against what has happened.
+type world struct {
+	*rapid.T
+	c        *coordinator.Coordinator
+	now      time.Time
+	retained int
+
+	attempt  int
+	alive    bool // the attempt
+	failed   bool // FailJob was wanted
+	subtasks map[checkpoint.Subtask]*task
+	network  []coordinator.Event // not delivered yet
+	log      []coordinator.Event // answers not given yet
+
+	begun     checkpoint.ID // the newest
+	reserved  checkpoint.ID
+	flying    checkpoint.ID // triggered or to be committed, and neither complete nor aborted; 0 for none
+	acks      map[checkpoint.ID]map[checkpoint.Subtask]string
+	ended     map[checkpoint.Subtask]coordinator.Ended // delivered, of the attempt
+	committed map[checkpoint.ID]checkpoint.Checkpoint  // in the log, not subsumed
+	commit    *coordinator.Commit                      // sent to the log, not answered
+	answered  checkpoint.ID                            // the last one that the log took
+	complete  *checkpoint.Checkpoint                   // the last one announced
+
+	blobs     map[string]bool // delivered, by whether they were handed out again
+	savepoint map[string]bool // requests, by whether they were answered
+}
+
+type task struct {
+	passed checkpoint.ID // the newest barrier
+	ended  bool
+}
+
+func newWorld(t *rapid.T) *world {
+	config := coordinator.Config{
+		Interval: time.Duration(rapid.IntRange(0, 10).Draw(t, "interval")) * time.Second, MinPause: time.Duration(rapid.IntRange(0, 3).Draw(t, "pause")) * time.Second,
+		Timeout: 20 * time.Second, TolerableFailures: rapid.IntRange(0, 3).Draw(t, "tolerable"), Retained: rapid.IntRange(1, 3).Draw(t, "retained"),
+	}
+	return &world{
+		T: t, c: coordinator.New(config, nil, 0), now: start, retained: config.Retained, attempt: -1,
+		acks: map[checkpoint.ID]map[checkpoint.Subtask]string{}, committed: map[checkpoint.ID]checkpoint.Checkpoint{},
+		blobs: map[string]bool{}, savepoint: map[string]bool{},
+	}
+}
+
+func (w *world) step(e coordinator.Event) {
+	w.deliver(e)
+	for _, a := range w.c.Step(w.now, e) {
+		w.do(a)
+	}
+	w.checkBlobs()
+}
+
+// deliver notes what the coordinator is about to know.
+func (w *world) deliver(e coordinator.Event) {
+	switch e := e.(type) {
+	case coordinator.Acked:
+		w.own(e.State)
+		if w.acks[e.ID] == nil {
+			w.acks[e.ID] = map[checkpoint.Subtask]string{}
+		}
+		w.acks[e.ID][e.State.Subtask] = e.State.Blobs()[0].Key
+	case coordinator.Ended:
+		w.own(e.State)
+		if _, twice := w.ended[e.State.Subtask]; !twice && w.alive && e.Attempt == w.attempt {
+			w.ended[e.State.Subtask] = e
+		}
+	case coordinator.Reserved:
+		w.reserved = e.Through
+	case coordinator.Committed:
+		for _, id := range w.commit.Subsumed {
+			delete(w.committed, id)
+		}
+		w.committed[e.ID] = w.commit.Checkpoint
+		w.answered, w.commit = e.ID, nil
+	case coordinator.CommitFailed:
+		w.commit = nil
+	}
+}
+
+func (w *world) own(s checkpoint.State) {
+	for _, b := range s.Blobs() {
+		w.blobs[b.Key] = false // also when it was handed out before: it is handed out again
+	}
+}
+
+func (w *world) do(a coordinator.Action) {
+	switch a := a.(type) {
+	case coordinator.Reserve:
+		w.log = append(w.log, coordinator.Reserved(a))
+	case coordinator.Trigger:
+		w.begin(a.ID)
+		for _, s := range a.Sources {
+			if rapid.IntRange(0, 9).Draw(w.T, "lost trigger") > 0 {
+				w.barrier(a.ID, s)
+			}
+		}
+		for _, s := range w.sorted() {
+			if s.VertexID != "s" {
+				w.barrier(a.ID, s)
+			}
+		}
+	case coordinator.Commit:
+		if w.flying != a.Checkpoint.ID {
+			w.begin(a.Checkpoint.ID)
+		}
+		w.checkCommit(a)
+	case coordinator.NotifyComplete:
+		if a.ID != w.answered || a.ID != w.flying {
+			w.Fatalf("%d is announced, but %d was committed and %d is under way", a.ID, w.answered, w.flying)
+		}
+		c := w.committed[a.ID]
+		w.flying, w.complete = 0, &c
+		w.answer(a.Request)
+	case coordinator.Abort:
+		if a.ID != w.flying {
+			w.Fatalf("%d is aborted, but %d is under way", a.ID, w.flying)
+		}
+		w.flying = 0
+		w.answer(a.Request)
+	case coordinator.Refuse:
+		w.answer(a.Request)
+	case coordinator.Discard:
+		for _, b := range a.Blobs {
+			if handedOut, known := w.blobs[b.Key]; !known || handedOut {
+				w.Fatalf("blob %s is handed out, known %t, already handed out %t", b.Key, known, handedOut)
+			}
+			w.blobs[b.Key] = true
+		}
+	case coordinator.FailJob:
+		w.failed = true
+	case coordinator.WakeAt:
+		if !a.Time.After(w.now) {
+			w.Fatalf("wake at %s, now is %s", a.Time, w.now)
+		}
+	}
+}
+
+func (w *world) begin(id checkpoint.ID) {
+	if w.flying != 0 || id <= w.begun || id > w.reserved || !w.alive || w.failed {
+		w.Fatalf("checkpoint %d begins after %d, %d is under way, reserved through %d, attempt alive %t, failed %t",
+			id, w.begun, w.flying, w.reserved, w.alive, w.failed)
+	}
+	w.flying, w.begun = id, id
+}
+
+// barrier lets a subtask pass a barrier on and sends its ack.
+func (w *world) barrier(id checkpoint.ID, s checkpoint.Subtask) {
+	if task := w.subtasks[s]; !task.ended {
+		task.passed = id
+		w.network = append(w.network, coordinator.Acked{ID: id, State: state(s, fmt.Sprintf("%d/%s-%d-%d", id, s.VertexID, s.Index, w.attempt))})
+	}
+}
+
+func (w *world) sorted() []checkpoint.Subtask {
+	return slices.SortedFunc(maps.Keys(w.subtasks), func(a, b checkpoint.Subtask) int {
+		return cmp.Or(cmp.Compare(a.VertexID, b.VertexID), cmp.Compare(a.Index, b.Index))
+	})
+}
+
+func (w *world) answer(request string) {
+	if answered, made := w.savepoint[request]; request != "" && (answered || !made) {
+		w.Fatalf("request %s is answered, made %t, already answered %t", request, made, answered)
+	}
+	w.savepoint[request] = true
+}
+
+// checkCommit wants a state of each subtask: its ack of this checkpoint, or its final one if it had not passed on the barrier.
+func (w *world) checkCommit(a coordinator.Commit) {
+	if w.commit != nil {
+		w.Fatalf("commit of %d while %d is being committed", a.Checkpoint.ID, w.commit.Checkpoint.ID)
+	}
+	w.commit = &a
+	if len(a.Checkpoint.States) != len(w.subtasks) {
+		w.Fatalf("checkpoint %d has %d states of %d subtasks", a.Checkpoint.ID, len(a.Checkpoint.States), len(w.subtasks))
+	}
+	for _, s := range a.Checkpoint.States {
+		got := s.Blobs()[0].Key
+		if acked, ok := w.acks[a.Checkpoint.ID][s.Subtask]; ok && acked == got {
+			continue
+		}
+		end, ok := w.ended[s.Subtask]
+		if !ok || end.Last >= a.Checkpoint.ID || end.State.Blobs()[0].Key != got {
+			w.Fatalf("checkpoint %d has state %s of %v, which neither acked nor ended with it before", a.Checkpoint.ID, got, s.Subtask)
+		}
+	}
+	var periodic []checkpoint.ID
+	for id, c := range w.committed {
+		if c.Kind == checkpoint.Periodic {
+			periodic = append(periodic, id)
+		}
+	}
+	want := 0
+	if a.Checkpoint.Kind == checkpoint.Periodic {
+		want = max(0, len(periodic)+1-w.retained)
+	}
+	slices.Sort(periodic)
+	if !slices.Equal(a.Subsumed, periodic[:want]) {
+		w.Fatalf("checkpoint %d subsumes %v of %v, want %d", a.Checkpoint.ID, a.Subsumed, periodic, want)
+	}
+	w.log = append(w.log, coordinator.Committed{ID: a.Checkpoint.ID})
+}
+
+// checkBlobs wants each blob that came either in use or handed out, never both, never neither.
+func (w *world) checkBlobs() {
+	used := map[string]bool{}
+	use := func(s checkpoint.State) {
+		for _, b := range s.Blobs() {
+			used[b.Key] = true
+		}
+	}
+	for _, c := range w.committed {
+		for _, s := range c.States {
+			use(s)
+		}
+	}
+	for _, e := range w.ended {
+		use(e.State)
+	}
+	if w.commit != nil {
+		for _, s := range w.commit.Checkpoint.States {
+			use(s)
+		}
+	}
+	for s, key := range w.acks[w.flying] {
+		if w.commit == nil && w.flying != 0 && w.subtasks[s] != nil {
+			used[key] = true
+		}
+	}
+	for key, handedOut := range w.blobs {
+		if handedOut == used[key] {
+			w.Fatalf("blob %s is in use: %t, handed out: %t", key, used[key], handedOut)
+		}
+	}
+}
+
+func (w *world) begins() {
+	w.attempt++
+	w.alive, w.failed = true, false
+	w.subtasks, w.ended = map[checkpoint.Subtask]*task{}, map[checkpoint.Subtask]coordinator.Ended{}
+	e := coordinator.Started{Attempt: w.attempt}
+	for i := range rapid.IntRange(1, 3).Draw(w.T, "subtasks") {
+		e.Sources = append(e.Sources, checkpoint.Subtask{VertexID: "s", Index: i})
+		e.Others = append(e.Others, checkpoint.Subtask{VertexID: "w", Index: i})
+	}
+	for _, s := range slices.Concat(e.Sources, e.Others) {
+		w.subtasks[s] = &task{}
+	}
+	w.step(e)
+	w.network = append(w.network, coordinator.Running{Attempt: w.attempt})
+}
+
+func (w *world) dies() {
+	w.alive = false
+	w.ended = map[checkpoint.Subtask]coordinator.Ended{}
+	w.step(coordinator.AttemptEnded{Reason: "crash"})
+}
+
+func (w *world) some() checkpoint.Subtask { return rapid.SampledFrom(w.sorted()).Draw(w.T, "subtask") }
+
+func (w *world) ends(s checkpoint.Subtask) {
+	if task := w.subtasks[s]; !task.ended {
+		task.ended = true
+		w.network = append(w.network, coordinator.Ended{
+			Attempt: w.attempt, Last: task.passed, State: state(s, fmt.Sprintf("end/%s-%d-%d", s.VertexID, s.Index, w.attempt)),
+		})
+	}
+}
+
+// happen lets one thing happen.
+func (w *world) happen() {
+	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(w.T, "ms")) * time.Millisecond)
+	switch what := rapid.IntRange(0, 16).Draw(w.T, "what"); {
+	case !w.alive:
+		w.begins()
+	case what <= 7 && len(w.network) > 0:
+		i := rapid.IntRange(0, len(w.network)-1).Draw(w.T, "message")
+		e := w.network[i]
+		if rapid.IntRange(0, 9).Draw(w.T, "again") > 0 {
+			w.network = slices.Delete(w.network, i, i+1)
+		}
+		w.step(e)
+	case what <= 10 && len(w.log) > 0:
+		w.logAnswers()
+	case what == 11:
+		w.ends(w.some())
+	case what == 12:
+		s := w.some()
+		w.step(coordinator.Fired{Attempt: w.attempt, Subtask: s, Last: w.subtasks[s].passed})
+	case what == 13:
+		request := fmt.Sprint("request-", len(w.savepoint))
+		w.savepoint[request] = false
+		w.step(coordinator.Requested{Request: request, Kind: checkpoint.Kind(rapid.IntRange(0, 3).Draw(w.T, "kind"))})
+	case what == 14 && w.begun > 0:
+		w.step(coordinator.Declined{ID: w.begun - checkpoint.ID(rapid.IntRange(0, 1).Draw(w.T, "old")), Subtask: w.some(), Reason: "no"})
+	case what == 15 && (w.failed || rapid.IntRange(0, 3).Draw(w.T, "crash") == 0):
+		w.dies()
+	default:
+		w.step(coordinator.Tick{})
+	}
+}
+
+func (w *world) logAnswers() {
+	e := w.log[0]
+	w.log = w.log[1:]
+	if c, commit := e.(coordinator.Committed); commit && rapid.IntRange(0, 4).Draw(w.T, "refused") == 0 {
+		e = coordinator.CommitFailed{ID: c.ID, Reason: "refused"}
+	}
+	w.step(e)
+}
+
+// Whatever happens in whatever order: IDs grow and are reserved first, one checkpoint at most is under way, none is committed without a
+// fitting state of each subtask or announced before it is committed, every blob is in use or handed out, and every request is answered
+// once. And once nothing fails any more, a job whose subtasks end has a final checkpoint.
+func TestAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(0, 150).Draw(t, "steps") {
+			w.happen()
+		}
+		w.settle()
+		w.begins()
+		for _, s := range w.sorted() {
+			w.ends(s)
+		}
+		w.settle()
+		if w.complete == nil || w.complete.Attempt != w.attempt || len(w.ended) != len(w.subtasks) {
+			t.Fatalf("all subtasks ended, but the last checkpoint is %+v", w.complete)
+		}
+		w.dies()
+		for request, answered := range w.savepoint {
+			if !answered {
+				t.Fatalf("request %s was never answered", request)
+			}
+		}
+		maps.DeleteFunc(w.committed, func(_ checkpoint.ID, c checkpoint.Checkpoint) bool { return !c.Kind.IsSavepoint() })
+		w.step(coordinator.JobEnded{})
+	})
+}
+
+// settle delivers all that is under way.
+func (w *world) settle() {
+	for len(w.network)+len(w.log) > 0 {
+		if len(w.log) > 0 {
+			e := w.log[0]
+			w.log = w.log[1:]
+			w.step(e)
+			continue
+		}
+		e := w.network[0]
+		w.network = w.network[1:]
+		w.step(e)
+	}
+}

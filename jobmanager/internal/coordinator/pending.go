@@ -1,0 +1,203 @@
+package coordinator
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"pencere/pkg/checkpoint"
+)
+
+// pending is the checkpoint that is under way: first the acks of its subtasks come in, then it is committed.
+type pending struct {
+	id          checkpoint.ID
+	kind        checkpoint.Kind
+	attempt     int
+	request     string // the user's, or ""
+	triggeredMs int64
+	deadline    time.Time // of the acks; zero for none
+	subtasks    map[checkpoint.Subtask]bool
+	states      map[checkpoint.Subtask]checkpoint.State // those that have acked, or had ended before
+	hasRows     bool                                    // it is to publish rows that wait
+	acks        int                                     // without those that had ended
+	committing  bool
+	subsumed    []checkpoint.ID
+}
+
+// begin makes the next checkpoint the pending one.
+func (c *Coordinator) begin() {
+	a := c.attempt
+	p := &pending{
+		id: c.next, attempt: a.number, triggeredMs: c.now.UnixMilli(), subtasks: a.subtasks,
+		states: map[checkpoint.Subtask]checkpoint.State{}, hasRows: a.rowsWait,
+	}
+	c.next++
+	c.pending = p
+	if len(a.requests) > 0 {
+		p.request, p.kind = a.requests[0].Request, a.requests[0].Kind
+		a.requests = a.requests[1:]
+	}
+	if c.config.Timeout > 0 {
+		p.deadline = c.now.Add(c.config.Timeout)
+	}
+	a.rowsWait = false
+	a.nextPeriodic = c.now.Add(c.config.Interval)
+	for subtask, e := range a.ended {
+		p.states[subtask] = e.State
+	}
+	if live := slices.DeleteFunc(slices.Clone(a.sources), a.hasEnded); len(live) > 0 {
+		c.do(Trigger{ID: p.id, Kind: p.kind, Attempt: p.attempt, Sources: live})
+	}
+	c.commitIfAcked()
+}
+
+// take counts a subtask's state, the first that comes, and reports whether it did.
+func (p *pending) take(s checkpoint.State) bool {
+	if _, acked := p.states[s.Subtask]; acked || !p.subtasks[s.Subtask] {
+		return false
+	}
+	p.states[s.Subtask] = s
+	return true
+}
+
+// final reports whether the checkpoint is complete and of final states alone: nothing can follow.
+func (p *pending) final() bool { return p.acks == 0 }
+
+func (p *pending) waiting() []checkpoint.Subtask {
+	return slices.DeleteFunc(sortedSubtasks(p.subtasks), func(s checkpoint.Subtask) bool {
+		_, acked := p.states[s]
+		return acked
+	})
+}
+
+func (p *pending) blobs() []checkpoint.Blob {
+	var blobs []checkpoint.Blob
+	for _, subtask := range sortedSubtasks(p.states) {
+		blobs = append(blobs, p.states[subtask].Blobs()...)
+	}
+	return blobs
+}
+
+func sortedSubtasks[V any](m map[checkpoint.Subtask]V) []checkpoint.Subtask {
+	return slices.SortedFunc(maps.Keys(m), func(a, b checkpoint.Subtask) int {
+		return cmp.Or(cmp.Compare(a.VertexID, b.VertexID), cmp.Compare(a.Index, b.Index))
+	})
+}
+
+// isPending reports whether checkpoint id still takes acks.
+func (c *Coordinator) isPending(id checkpoint.ID) bool {
+	return c.pending != nil && c.pending.id == id && !c.pending.committing
+}
+
+func (c *Coordinator) acked(e Acked) {
+	if c.isPending(e.ID) && c.pending.take(e.State) {
+		c.pending.acks++
+		c.commitIfAcked()
+	}
+	c.discard(e.State.Blobs())
+}
+
+// commitIfAcked goes on to the commit when every subtask's state is there.
+func (c *Coordinator) commitIfAcked() {
+	p := c.pending
+	if p.committing || len(p.states) < len(p.subtasks) {
+		return
+	}
+	p.committing = true
+	p.subsumed = c.subsumedBy(p)
+	complete := checkpoint.Checkpoint{
+		ID: p.id, Kind: p.kind, Attempt: p.attempt, MaxParallelism: c.config.MaxParallelism,
+		TriggeredMs: p.triggeredMs, CompletedMs: c.now.UnixMilli(),
+	}
+	for _, subtask := range sortedSubtasks(p.states) {
+		complete.States = append(complete.States, p.states[subtask])
+	}
+	c.do(Commit{Checkpoint: complete, Subsumed: p.subsumed})
+}
+
+// subsumedBy returns the periodic checkpoints that are too many once p is committed, the oldest.
+func (c *Coordinator) subsumedBy(p *pending) []checkpoint.ID {
+	if p.kind.IsSavepoint() {
+		return nil
+	}
+	var periodic []checkpoint.ID
+	for _, r := range c.retained {
+		if !r.kind.IsSavepoint() {
+			periodic = append(periodic, r.id)
+		}
+	}
+	excess := len(periodic) + 1 - max(1, c.config.Retained)
+	return periodic[:max(0, excess)]
+}
+
+func (c *Coordinator) committed(e Committed) {
+	p := c.pending
+	if p == nil || p.id != e.ID || !p.committing {
+		return
+	}
+	c.pending = nil
+	c.retained = append(c.retained, retained{id: p.id, kind: p.kind, blobs: p.blobs()})
+	c.do(NotifyComplete{ID: p.id, Kind: p.kind, Attempt: p.attempt, Request: p.request})
+	if a := c.attempt; a != nil && a.number == p.attempt {
+		a.completed, a.lastEnd, a.failures = p.id, c.now, 0
+		if p.final() || p.kind.Stops() {
+			c.close("the job is ending")
+		}
+	}
+	c.forget(func(r retained) bool { return slices.Contains(p.subsumed, r.id) || c.over && !r.kind.IsSavepoint() })
+}
+
+// close takes no further checkpoint of the attempt.
+func (c *Coordinator) close(reason string) {
+	a := c.attempt
+	a.closed = true
+	for _, r := range a.requests {
+		c.do(Refuse{Request: r.Request, Reason: reason})
+	}
+	a.requests = nil
+}
+
+func (c *Coordinator) declined(e Declined) {
+	if c.isPending(e.ID) {
+		c.fail(fmt.Sprintf("declined by subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason))
+	}
+}
+
+func (c *Coordinator) commitFailed(e CommitFailed) {
+	if p := c.pending; p != nil && p.id == e.ID && p.committing {
+		c.fail("not committed: " + e.Reason)
+	}
+}
+
+// abort gives the pending checkpoint up. Rows that it was to publish wait again.
+func (c *Coordinator) abort(reason string) {
+	p := c.pending
+	c.pending = nil
+	c.do(Abort{ID: p.id, Attempt: p.attempt, Request: p.request, Reason: reason})
+	if a := c.attempt; a != nil && a.number == p.attempt {
+		a.lastEnd = c.now
+		a.rowsWait = a.rowsWait || p.hasRows
+	}
+	c.discard(p.blobs())
+}
+
+// fail aborts the pending checkpoint and fails the job if that is one failure too many. A savepoint that fails harms nobody,
+// unless the sources have stopped for it: then only a restart makes them go on, as in Flink.
+func (c *Coordinator) fail(reason string) {
+	p := c.pending
+	c.abort(reason)
+	a := c.attempt
+	if a == nil || a.number != p.attempt {
+		return
+	}
+	if !p.kind.IsSavepoint() {
+		a.failures++
+	}
+	if a.failures <= c.config.TolerableFailures && !p.kind.Stops() {
+		return
+	}
+	c.do(FailJob{Reason: fmt.Sprintf("%s %d %s", p.kind, p.id, reason)})
+	c.close("the job is failing")
+}
