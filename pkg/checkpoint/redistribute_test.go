@@ -33,7 +33,7 @@ func world(parallelism, maxParallelism, splits int) checkpoint.Checkpoint {
 		owner.Ledger = append(owner.Ledger, ledger.Entry{Split: number, Read: 5, Filtered: 1})
 	}
 	for i := range c.States { // what another vertex read
-		c.States[i].Ledger = append(c.States[i].Ledger, ledger.Entry{Split: 1000, Collapsed: 2, Emitted: 1, Open: 7})
+		c.States[i].Ledger = append(c.States[i].Ledger, ledger.Entry{Split: 1000, Read: 3, Collapsed: 2, Emitted: 1, Open: 7})
 	}
 	return c
 }
@@ -96,6 +96,9 @@ func checkOwner(t *rapid.T, s checkpoint.State, index, parallelism, maxParalleli
 				t.Fatalf("key group %d goes to subtask %d", keyGroup, index)
 			}
 		}
+	}
+	if open := s.Ledger.Total().Open; open != 0 {
+		t.Fatalf("subtask %d takes over %d open groups, which its keyed state counts", index, open)
 	}
 	for _, split := range s.Splits {
 		if e := s.Ledger.Of(split.Number); e.Read != 5 || checkpoint.SplitOwner(split.Number, parallelism) != index {

@@ -20,7 +20,7 @@ import (
 // envPrefix begins the environment variable of each flag: --data-dir is PENCERE_DATA_DIR.
 const envPrefix = "PENCERE_"
 
-// FromEnvironment sets the flags that were not given on the command line from the environment, and says so in their help.
+// FromEnvironment sets the flags that were not given on the command line from the environment. Its errors name the variables.
 func FromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {

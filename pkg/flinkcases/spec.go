@@ -1,8 +1,6 @@
 package flinkcases
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -119,7 +117,8 @@ func parseQuery(text string) (*query, error) {
 	default:
 		return nil, fmt.Errorf("query %s: neither a SELECT from src nor one of tumbling windows", text)
 	}
-	return q, q.parseList(list)
+	q.parseList(list)
+	return q, nil
 }
 
 func (q *query) parseWindow(from, groups string) (err error) {
@@ -149,9 +148,9 @@ func (q *query) parseWindow(from, groups string) (err error) {
 	return nil
 }
 
-func (q *query) parseList(list string) error {
+func (q *query) parseList(list string) {
 	if list == "*" {
-		return nil
+		return
 	}
 	for _, item := range splitTop(list) {
 		text, name := item, strings.Trim(item, "`")
@@ -163,7 +162,6 @@ func (q *query) parseList(list string) error {
 		}
 		q.items = append(q.items, namedText{name, text})
 	}
-	return nil
 }
 
 // boundaryColumn returns what a job spec calls TUMBLE_START(…) and the like.
@@ -233,7 +231,7 @@ var intervalText = regexp.MustCompile(`^INTERVAL '([0-9.]+)' (\w+)$`)
 // interval reads an interval of one unit.
 func interval(text string) (time.Duration, error) {
 	parts := intervalText.FindStringSubmatch(text)
-	if parts == nil || units[parts[2]] == 0 {
+	if len(parts) == 0 || units[parts[2]] == 0 {
 		return 0, fmt.Errorf("%q is no interval of seconds, minutes, hours or days", text)
 	}
 	number, err := strconv.ParseFloat(parts[1], 64)
@@ -327,13 +325,21 @@ func optionValue(value string) string {
 	return quoted(value)
 }
 
-// quoted writes text as JSON does, which YAML reads too, with the dollar signs that stand for no variable doubled.
+// quoted writes text as a scalar of YAML in double quotes, with its dollar signs, which stand for no variable here, doubled.
 func quoted(text string) string {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(strings.ReplaceAll(text, "$", "$$")); err != nil {
-		panic(err) // no text makes it fail
+	var out strings.Builder
+	out.WriteByte('"')
+	for _, r := range strings.ReplaceAll(text, "$", "$$") {
+		switch {
+		case r == '"' || r == '\\':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&out, "\\x%02x", r)
+		default:
+			out.WriteRune(r)
+		}
 	}
-	return strings.TrimSuffix(out.String(), "\n")
+	out.WriteByte('"')
+	return out.String()
 }

@@ -78,6 +78,7 @@ func TestRules(t *testing.T) {
 		{name: "connector to its own part", file: "pkg/connector/kafka/k.go", text: described + `import "pencere/pkg/connector/kafka/offsets"`},
 		{name: "connector to what connectors share", file: "pkg/connector/kafka/k.go", text: described + `import "pencere/pkg/connector"`},
 		{"connector to connector", "pkg/connector/kafka/k.go", described + `import "pencere/pkg/connector/partfile"`, "connectors-apart", "partfile is another connector"},
+		{"test data in a program", "taskmanager/internal/slots/s.go", described + `import "pencere/pkg/flinkcases"`, "test-support", "for tests alone"},
 
 		{"drawer by folder", "pkg/util/x.go", described, "package-names", "pkg/util/x.go: named util"},
 		{"drawer by clause", "pkg/blob/x.go", "// Package types is described.\npackage types\n", "package-names", "named types"},

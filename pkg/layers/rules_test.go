@@ -25,6 +25,7 @@ var rules = []rule{
 	{"pure-imports", "a pure package reaches no network, file, clock, log or generated code, and only other pure packages", eachImport(checkPureImports)},
 	{"pure-code", "a pure package gets time and randomness as arguments and starts no goroutine", eachFile(checkPureCode)},
 	{"connectors-apart", "a connector does not know another connector", eachImport(checkConnectorsApart)},
+	{"test-support", "what is there for tests alone is in no program", eachImport(checkTestSupport)},
 	{"package-names", "a package is named for what it does, not for being used by many", eachFile(checkPackageName)},
 	{"package-comment", "every package says in a package comment what it is for", eachPackage(checkPackageComment)},
 	{"file-length", fmt.Sprintf("a hand-written file has at most %d lines: find the seam and split it", maxFileLines), eachFile(checkFileLength)},
@@ -62,6 +63,9 @@ var (
 		"pkg/rowkey", "pkg/sqltype", "pkg/window",
 		"jobmanager/internal/coordinator", "jobmanager/internal/jobfsm", "jobmanager/internal/scheduler",
 	}
+
+	// testSupport packages hold data and helpers of tests.
+	testSupport = []string{"pkg/flinkcases"}
 
 	// impureImports are the packages, each with all below it, through which the world outside comes in.
 	impureImports = []string{
@@ -184,6 +188,13 @@ func checkPureImports(pkg goPackage, file goFile, imported string) string {
 	}
 	if target, own := ownPackage(imported); own && !withinAny(target, pure) {
 		return "not a pure package"
+	}
+	return ""
+}
+
+func checkTestSupport(_ goPackage, file goFile, imported string) string {
+	if target, own := ownPackage(imported); own && !file.test && slices.Contains(testSupport, target) {
+		return "for tests alone"
 	}
 	return ""
 }

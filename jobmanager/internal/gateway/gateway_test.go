@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type reports struct {
 	updates []string // taskmanager and job
 	beats   int
 	files   int
+	parts   []string // of checkpoints, and whose
 }
 
 func (r *reports) SubtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate) {
@@ -45,6 +47,24 @@ func (r *reports) FilesFinished(*controlv1.FilesFinished) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.files++
+}
+
+func (r *reports) CheckpointAck(a *controlv1.CheckpointAck) { r.part("ack", a.GetSubtask()) }
+
+func (r *reports) CheckpointDecline(d *controlv1.CheckpointDecline) {
+	r.part("decline", d.GetSubtask())
+}
+
+func (r *reports) SubtaskEnded(e *controlv1.SubtaskEnded) { r.part("end", e.GetSubtask()) }
+
+func (r *reports) CheckpointRequest(c *controlv1.CheckpointRequest) {
+	r.part("request", c.GetSubtask())
+}
+
+func (r *reports) part(what string, of *controlv1.SubtaskRef) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parts = append(r.parts, what+" "+of.GetJobId())
 }
 
 // world is a gateway behind an in-memory network, in a synctest bubble.
@@ -161,6 +181,13 @@ func TestRegistrationAndReports(t *testing.T) {
 		ref := &controlv1.SubtaskRef{JobId: "job"}
 		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: &controlv1.SubtaskUpdate{Subtask: ref}}})
 		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_FilesFinished{FilesFinished: &controlv1.FilesFinished{Subtask: ref}}})
+		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointRequest{CheckpointRequest: &controlv1.CheckpointRequest{Subtask: ref}}})
+		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointAck{CheckpointAck: &controlv1.CheckpointAck{Subtask: ref}}})
+		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointDecline{CheckpointDecline: &controlv1.CheckpointDecline{Subtask: ref}}})
+		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{Subtask: ref}}})
+		if want := []string{"request job", "ack job", "decline job", "end job"}; !slices.Equal(w.reports.parts, want) {
+			t.Errorf("handed on %v, want %v", w.reports.parts, want)
+		}
 		if w.reports.beats != 2 || w.reports.files != 1 || len(w.reports.updates) != 1 || w.reports.updates[0] != "tm job" {
 			t.Errorf("handed on: %+v", w.reports)
 		}
@@ -178,9 +205,11 @@ type holder struct {
 	lost    []string
 }
 
-func (h *holder) Parallelism(free int) int          { return min(free, 1) }
-func (h *holder) Granted(slots []slotpool.Slot)     { h.granted = slots }
-func (h *holder) Lost(taskManagerID, reason string) { h.lost = append(h.lost, taskManagerID+": "+reason) }
+func (h *holder) Parallelism(free int) int      { return min(free, 1) }
+func (h *holder) Granted(slots []slotpool.Slot) { h.granted = slots }
+func (h *holder) Lost(taskManagerID, reason string) {
+	h.lost = append(h.lost, taskManagerID+": "+reason)
+}
 
 func TestOrdersComeInOrder(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -1,7 +1,7 @@
 // Package csv writes batches of rows as Flink's CSV format does, byte for byte: its quoting, number and time layouts,
 // NULL as nothing, "\n" after each row, no header.
 //
-// The rules are those of flink-csv 1.20 and the Jackson CsvEncoder below it, proved by the cases in testdata, which a
+// The rules are those of flink-csv 1.20 and the Jackson CsvEncoder below it, proved by the cases of package flinkcases, which a
 // Flink 1.20.5 wrote. The package is pure.
 package csv
 

@@ -114,6 +114,18 @@ func (s *slots) AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split) 
 	s.note(fmt.Sprintf("add %d to %s", len(splits), ref.GetJobId()))
 }
 
+func (s *slots) TriggerCheckpoint(m *controlv1.CheckpointTrigger) {
+	s.note(fmt.Sprintf("trigger %d of %s", m.GetCheckpointId(), m.GetSubtask().GetJobId()))
+}
+
+func (s *slots) CommitCheckpoint(m *controlv1.CheckpointCommit) {
+	s.note(fmt.Sprintf("commit %d of %s", m.GetCheckpointId(), m.GetSubtask().GetJobId()))
+}
+
+func (s *slots) AbortCheckpoint(m *controlv1.CheckpointAbort) {
+	s.note(fmt.Sprintf("abort %d of %s", m.GetCheckpointId(), m.GetSubtask().GetJobId()))
+}
+
 func (s *slots) want(t *testing.T, orders ...string) {
 	t.Helper()
 	synctest.Wait()
@@ -192,7 +204,14 @@ func TestOrdersAndReports(t *testing.T) {
 			CancelSubtask: &controlv1.CancelSubtask{Subtask: &controlv1.SubtaskRef{JobId: "a"}}}})
 		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_AddSplits{AddSplits: &controlv1.AddSplits{
 			Subtask: &controlv1.SubtaskRef{JobId: "b"}, Splits: []*controlv1.Split{{}, {}}}}})
-		w.slots.want(t, "deploy a", "cancel a", "add 2 to b")
+		ref := &controlv1.SubtaskRef{JobId: "c"}
+		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointTrigger{
+			CheckpointTrigger: &controlv1.CheckpointTrigger{Subtask: ref, CheckpointId: 1}}})
+		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointCommit{
+			CheckpointCommit: &controlv1.CheckpointCommit{Subtask: ref, CheckpointId: 1}}})
+		j.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointAbort{
+			CheckpointAbort: &controlv1.CheckpointAbort{Subtask: ref, CheckpointId: 2}}})
+		w.slots.want(t, "deploy a", "cancel a", "add 2 to b", "trigger 1 of c", "commit 1 of c", "abort 2 of c")
 		for i := range 100 {
 			w.agent.Send(canceled(fmt.Sprint(i)))
 		}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/format/csv"
@@ -68,6 +70,13 @@ func (*collected) Watermark(context.Context, eventtime.Watermark) error { return
 func (*collected) Idle(context.Context) error                           { return nil }
 func (*collected) End(context.Context) error                            { return nil }
 
+func (*collected) Barrier(context.Context, checkpoint.ID, bool) error { return nil }
+
+// splitOf returns the beginning of a partition.
+func splitOf(partition int32) checkpoint.Split {
+	return checkpoint.Split{Number: partition, Topic: "listings", Partition: partition, Newest: math.MinInt64}
+}
+
 func text(batch arrow.RecordBatch, row int) string {
 	var values []string
 	for _, column := range batch.Columns() {
@@ -111,7 +120,7 @@ func TestRecordErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer chain.Release()
-			chain.AddSplit("listings", 3)
+			chain.AddSplit(splitOf(3))
 			err = chain.Records(t.Context(), 0, records(test.records...))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want %q", err, test.want)
@@ -133,7 +142,7 @@ func TestSourceCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer chain.Release()
-	chain.AddSplit("listings", 0)
+	chain.AddSplit(splitOf(0))
 	if got := chain.Watermark(0); got != eventtime.None {
 		t.Errorf("watermark %d before the first record", got)
 	}
@@ -196,7 +205,7 @@ func TestKeyedSpread(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		chain.AddSplit("listings", 0)
+		chain.AddSplit(splitOf(0))
 		want := make(map[string]int)
 		var values []string
 		for _, id := range rapid.SliceOfN(rapid.IntRange(-3, 3), 0, 60).Draw(rt, "ids") {
@@ -260,7 +269,7 @@ func TestKeyedErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer chain.Release()
-			chain.AddSplit("listings", 0)
+			chain.AddSplit(splitOf(0))
 			if err := chain.Records(t.Context(), 0, records(values...)); err == nil || !test.want(err) {
 				t.Errorf("error %v", err)
 			}
@@ -268,8 +277,17 @@ func TestKeyedErrors(t *testing.T) {
 	}
 }
 
-// newWindow returns the chain of a keyed vertex, and a function that makes a batch for it of a program's rows.
-func newWindow(t *testing.T, inputs int, budget int64, alloc memory.Allocator) (*operator.Window, *operator.Counters, *[]partfile.File, func(values ...string) exchange.Element) {
+// keyedVertex is the chain of a keyed vertex, and what is around it.
+type keyedVertex struct {
+	*operator.Window
+	program  *plan.Program
+	sink     *operator.Sink
+	counters *operator.Counters
+	alloc    memory.Allocator
+	finished []partfile.File
+}
+
+func newWindow(t *testing.T, inputs int, budget int64, alloc memory.Allocator) *keyedVertex {
 	t.Helper()
 	program := mustParse(t, chainSpec+"window: {tumble: 1m, group_by: [id, product]}\n")
 	encoder, err := csv.NewEncoder(program.Sink, csv.Options{})
@@ -285,30 +303,32 @@ func newWindow(t *testing.T, inputs int, budget int64, alloc memory.Allocator) (
 			t.Error(err)
 		}
 	})
-	finished, counters := new([]partfile.File), operator.NewCounters()
-	sink := operator.NewSink(program, writer, counters, alloc, func(files []partfile.File) { *finished = append(*finished, files...) })
-	w, err := operator.NewWindow(program, inputs, sink, counters, alloc, budget)
+	v := &keyedVertex{program: program, counters: operator.NewCounters(), alloc: alloc}
+	v.sink = operator.NewSink(program, writer, v.counters, alloc, func(files []partfile.File) { v.finished = append(v.finished, files...) })
+	if v.Window, err = operator.NewWindow(program, inputs, v.sink, v.counters, alloc, budget); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// batch makes what a source chain sends of records.
+func (v *keyedVertex) batch(t *testing.T, values ...string) exchange.Element {
+	t.Helper()
+	edge := &sent{alive: -1}
+	keyed := operator.NewKeyed(v.program, []exchange.Sender{edge}, operator.NewCounters(), v.alloc)
+	chain, err := operator.NewSource(v.program, keyed, operator.NewCounters(), v.alloc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := func(values ...string) exchange.Element {
-		edge := &sent{alive: -1}
-		keyed := operator.NewKeyed(program, []exchange.Sender{edge}, operator.NewCounters(), alloc)
-		chain, err := operator.NewSource(program, keyed, operator.NewCounters(), alloc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer chain.Release()
-		chain.AddSplit("listings", 0)
-		if err := chain.Records(t.Context(), 0, records(values...)); err != nil {
-			t.Fatal(err)
-		}
-		return edge.elements[0]
+	defer chain.Release()
+	chain.AddSplit(splitOf(0))
+	if err := chain.Records(t.Context(), 0, records(values...)); err != nil {
+		t.Fatal(err)
 	}
-	return w, counters, finished, batch
+	return edge.elements[0]
 }
 
-func element(t *testing.T, w *operator.Window, input int, e exchange.Element) (done bool) {
+func element(t *testing.T, w *keyedVertex, input int, e exchange.Element) (done bool) {
 	t.Helper()
 	done, err := w.Element(t.Context(), input, e)
 	if err != nil {
@@ -324,7 +344,9 @@ func watermark(second int64) exchange.Element {
 
 // A window fires when the slowest input that is not idle has passed it, and the end of all inputs ends it.
 func TestWindowFollowsItsInputs(t *testing.T) {
-	w, counters, finished, batch := newWindow(t, 3, 0, checked(t))
+	w := newWindow(t, 3, 0, checked(t))
+	counters := w.counters
+	batch := func(values ...string) exchange.Element { return w.batch(t, values...) }
 	idle, end := exchange.Element{Kind: exchange.Idle}, exchange.Element{Kind: exchange.EndOfInput}
 	element(t, w, 0, batch(listing(1, "a", 0), listing(1, "a", 1), listing(2, "a", 30)))
 	element(t, w, 0, watermark(100))
@@ -337,8 +359,8 @@ func TestWindowFollowsItsInputs(t *testing.T) {
 		t.Errorf("%d groups in %d windows, %d collapsed", counters.OpenGroups.Load(), counters.OpenWindows.Load(), counters.Collapsed.Load())
 	}
 	element(t, w, 1, watermark(60))
-	if rows := counters.RowsWritten.Load(); rows != 2 || len(*finished) != 1 || counters.OpenGroups.Load() != 0 {
-		t.Errorf("%d rows in %d files, %d groups left open", rows, len(*finished), counters.OpenGroups.Load())
+	if rows := counters.RowsWritten.Load(); rows != 2 || !w.TakeFired() || w.TakeFired() || counters.OpenGroups.Load() != 0 {
+		t.Errorf("%d rows written, %d groups left open", rows, counters.OpenGroups.Load())
 	}
 	// The idle input comes back behind the others: its rows are late, and counted apart.
 	element(t, w, 2, batch(listing(9, "b", 10)))
@@ -349,20 +371,27 @@ func TestWindowFollowsItsInputs(t *testing.T) {
 	if element(t, w, 0, end) || element(t, w, 1, end) {
 		t.Error("done before the last input has ended")
 	}
-	if !element(t, w, 2, end) || counters.RowsWritten.Load() != 3 || len(*finished) != 2 {
-		t.Errorf("at the end %d rows in %d files", counters.RowsWritten.Load(), len(*finished))
+	if !element(t, w, 2, end) || counters.RowsWritten.Load() != 3 {
+		t.Errorf("at the end %d rows are written", counters.RowsWritten.Load())
+	}
+	// Nothing is published but by a commit of what was prepared.
+	if len(w.finished) != 0 {
+		t.Errorf("published before a checkpoint: %v", w.finished)
+	}
+	if err := publish(w.sink); err != nil || len(w.finished) != 1 || w.finished[0].Rows != 3 {
+		t.Errorf("published %v, %v", w.finished, err)
 	}
 }
 
 func TestWindowBudget(t *testing.T) {
-	w, _, _, batch := newWindow(t, 1, 1<<20, checked(t))
+	w := newWindow(t, 1, 1<<20, checked(t))
 	var err error
 	for id := 0; err == nil && id < 100_000; id += 1000 {
 		var values []string
 		for k := range 1000 {
 			values = append(values, listing(id+k, "a product of some length", 0))
 		}
-		_, err = w.Element(t.Context(), 0, batch(values...))
+		_, err = w.Element(t.Context(), 0, w.batch(t, values...))
 	}
 	if err == nil {
 		t.Fatal("100,000 groups in 1 MiB")
@@ -384,14 +413,14 @@ func TestFilterKeepsEveryType(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer chain.Release()
-	chain.AddSplit("listings", 0)
+	chain.AddSplit(splitOf(0))
 	value := func(id int) string {
 		return fmt.Sprintf(`{"id":%d,"product":"p%[1]d","t":"2025-03-04 11:00:00","b":true,"d":1.5,"f":0.25,"n":null}`, id)
 	}
 	if err := chain.Records(t.Context(), 0, records(value(1), value(2), value(3))); err != nil {
 		t.Fatal(err)
 	}
-	if len(out.rows) != 1 || !slices.Contains(strings.Split(out.rows[0], "|"), "p2") || !strings.HasSuffix(out.rows[0], "|true|1.50|0.25|(null)|(null)") {
+	if len(out.rows) != 1 || !slices.Contains(strings.Split(out.rows[0], "|"), "p2") || !strings.HasSuffix(out.rows[0], "|true|1.5|0.25|(null)|(null)") {
 		t.Errorf("rows %v", out.rows)
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"pencere/pkg/checkpoint"
 	"slices"
 	"testing"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/format/csv"
@@ -51,6 +51,7 @@ type cluster struct {
 type sourceSubtask struct {
 	chain  *operator.Source
 	out    operator.Output
+	close  func() error // of its sink, where it has one
 	clock  *eventtime.Combiner[int]
 	splits []*recordSplit
 }
@@ -124,41 +125,38 @@ func (c *cluster) runWindow(ctx context.Context, subtask int, gate *exchange.Gat
 			return err
 		}
 		done, err := chain.Element(ctx, input, element)
-		if done || err != nil {
+		if err != nil {
 			return err
+		}
+		if done {
+			return publish(sink)
 		}
 	}
 }
 
-// runSources deals the partitions out to the source subtasks and reads all of them in turns.
-func (c *cluster) runSources(ctx context.Context, partitions [][][]byte, how run) error {
-	for i := range how.parallelism {
-		s := &sourceSubtask{clock: eventtime.NewCombiner[int]()}
-		if c.gates == nil {
-			sink, writer, err := c.openSink(i)
-			if err != nil {
-				return err
-			}
-			defer writer.Close()
-			s.out = sink
-		} else {
-			var senders []exchange.Sender
-			for _, gate := range c.gates {
-				senders = append(senders, gate.Input(i))
-			}
-			s.out = operator.NewKeyed(c.program, senders, operator.NewCounters(), memory.DefaultAllocator)
+// publish ends a sink as the last checkpoint of a job does.
+func publish(sink *operator.Sink) error {
+	state, err := sink.Prepare()
+	if err != nil {
+		return err
+	}
+	return sink.Commit(state.Pending)
+}
+
+// runSources deals the partitions out to the source subtasks and reads all of them.
+func (c *cluster) runSources(ctx context.Context, partitions [][][]byte, how run) (err error) {
+	defer func() {
+		for _, s := range c.sources {
+			err = errors.Join(err, s.close())
 		}
-		var err error
-		if s.chain, err = operator.NewSource(c.program, s.out, operator.NewCounters(), memory.DefaultAllocator); err != nil {
+	}()
+	for i := range how.parallelism {
+		if err := c.openSource(i); err != nil {
 			return err
 		}
-		c.sources = append(c.sources, s)
 	}
 	for i, values := range partitions {
-		s := c.sources[i%how.parallelism]
-		s.chain.AddSplit(checkpoint.Split{Number: int32(i), Topic: "golden", Partition: int32(i), Newest: math.MinInt64})
-		s.clock.Add(len(s.splits))
-		s.splits = append(s.splits, newSplit(int32(i), values))
+		c.sources[i%how.parallelism].addSplit(int32(i), values)
 	}
 	for _, s := range c.sources {
 		if err := s.read(ctx, how.fetch); err != nil {
@@ -166,6 +164,32 @@ func (c *cluster) runSources(ctx context.Context, partitions [][][]byte, how run
 		}
 	}
 	return nil
+}
+
+func (c *cluster) openSource(subtask int) (err error) {
+	s := &sourceSubtask{clock: eventtime.NewCombiner[int](), close: func() error { return nil }}
+	if c.gates == nil {
+		sink, writer, err := c.openSink(subtask)
+		if err != nil {
+			return err
+		}
+		s.out, s.close = sink, func() error { return errors.Join(publish(sink), writer.Close()) }
+	} else {
+		var senders []exchange.Sender
+		for _, gate := range c.gates {
+			senders = append(senders, gate.Input(subtask))
+		}
+		s.out = operator.NewKeyed(c.program, senders, operator.NewCounters(), memory.DefaultAllocator)
+	}
+	c.sources = append(c.sources, s)
+	s.chain, err = operator.NewSource(c.program, s.out, operator.NewCounters(), memory.DefaultAllocator)
+	return err
+}
+
+func (s *sourceSubtask) addSplit(partition int32, values [][]byte) {
+	s.chain.AddSplit(checkpoint.Split{Number: partition, Topic: "golden", Partition: partition, Newest: math.MinInt64})
+	s.clock.Add(len(s.splits))
+	s.splits = append(s.splits, newSplit(partition, values))
 }
 
 func newSplit(partition int32, values [][]byte) *recordSplit {

@@ -3,6 +3,7 @@ package operator_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -88,9 +89,7 @@ func ways(c flinkcases.Case) []run {
 func singles(listed []flinkcases.Difference) map[int]flinkcases.Single {
 	all := map[int]flinkcases.Single{}
 	for _, d := range listed {
-		for i, s := range d.Single {
-			all[i] = s
-		}
+		maps.Copy(all, d.Single)
 	}
 	return all
 }
