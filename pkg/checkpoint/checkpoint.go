@@ -120,6 +120,10 @@ type PartFile struct {
 	Name   string // name when finished
 	Rows   int64
 	Bytes  int64
+	// SHA256 is of the file's bytes; zero in state of version 1, which did not have it.
+	SHA256 [32]byte
+	// WindowStart and WindowEnd are the first start and the last end of its rows' windows, in ms; both 0 without windows.
+	WindowStart, WindowEnd int64
 }
 
 // Sink is the state of a sink: the part files to be published once the checkpoint is committed, and the least number for a new one.

@@ -18,9 +18,10 @@ const magic = "PNCR"
 type format byte
 
 const (
-	formatState    format = 'S'
-	formatKeyed    format = 'K'
-	formatManifest format = 'M'
+	formatState     format = 'S'
+	formatKeyed     format = 'K'
+	formatManifest  format = 'M'
+	formatSavepoint format = 'P'
 )
 
 func (f format) String() string {
@@ -31,13 +32,20 @@ func (f format) String() string {
 		return "keyed state"
 	case formatManifest:
 		return "checkpoint manifest"
+	case formatSavepoint:
+		return "savepoint"
 	default:
 		return fmt.Sprintf("format %q", byte(f))
 	}
 }
 
-// version is the newest version of all formats.
-const version = 1
+// version returns the newest version of a format. Version 2 of a subtask's state has digests of part files.
+func (f format) version() byte {
+	if f == formatState {
+		return 2
+	}
+	return 1
+}
 
 const (
 	preambleSize      = len(magic) + 2
@@ -48,7 +56,7 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func appendPreamble(dst []byte, f format) []byte {
-	return append(append(dst, magic...), byte(f), version)
+	return append(append(dst, magic...), byte(f), f.version())
 }
 
 // checkPreamble returns the version of a file that should be of format f.
@@ -61,8 +69,8 @@ func checkPreamble(f format, preamble []byte) (int, error) {
 		return 0, &CorruptError{What: what, Reason: fmt.Sprintf("it is a %s", format(preamble[len(magic)]))}
 	}
 	v := int(preamble[len(magic)+1])
-	if v < 1 || v > version {
-		return 0, fmt.Errorf("%s has version %d, this program reads 1 to %d: use a newer one", what, v, version)
+	if v < 1 || v > int(f.version()) {
+		return 0, fmt.Errorf("%s has version %d, this program reads 1 to %d: use a newer one", what, v, f.version())
 	}
 	return v, nil
 }

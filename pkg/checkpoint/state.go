@@ -13,12 +13,14 @@ const (
 	tagSubtask = iota + 1
 	tagSplits
 	tagKeyed
-	tagSink
+	tagSinkV1 // without digests; only read
 	tagLedger
+	tagSink
 )
 
 var stateSections = [...]string{
-	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSink: "sink", tagLedger: "ledger",
+	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSinkV1: "sink", tagLedger: "ledger",
+	tagSink: "sink",
 }
 
 // Encode returns the bytes of a state, for an ack and for what keeps it.
@@ -61,8 +63,10 @@ func DecodeState(data []byte) (State, error) {
 			s.Splits = readSplits(d)
 		case tagKeyed:
 			s.Keyed = readKeyed(d)
+		case tagSinkV1:
+			s.Sink = readSink(d, readPartFileV1)
 		case tagSink:
-			s.Sink = readSink(d)
+			s.Sink = readSink(d, readPartFile)
 		case tagLedger:
 			s.Ledger = readLedger(d)
 		}
@@ -151,19 +155,32 @@ func appendSink(dst []byte, s Sink) []byte {
 	for _, p := range s.Pending {
 		dst = AppendText(AppendText(dst, p.Hidden), p.Name)
 		dst = binary.AppendVarint(binary.AppendVarint(dst, p.Rows), p.Bytes)
+		dst = append(dst, p.SHA256[:]...)
+		dst = binary.AppendVarint(binary.AppendVarint(dst, p.WindowStart), p.WindowEnd)
 	}
 	return dst
 }
 
-func readSink(d *Decoder) Sink {
+func readSink(d *Decoder, readPartFile func(*Decoder) PartFile) Sink {
 	s := Sink{Next: d.Varint()}
 	if n := d.Count(4); n > 0 {
 		s.Pending = make([]PartFile, n)
 	}
 	for i := range s.Pending {
-		s.Pending[i] = PartFile{Hidden: d.Text(), Name: d.Text(), Rows: d.Varint(), Bytes: d.Varint()}
+		s.Pending[i] = readPartFile(d)
 	}
 	return s
+}
+
+func readPartFileV1(d *Decoder) PartFile {
+	return PartFile{Hidden: d.Text(), Name: d.Text(), Rows: d.Varint(), Bytes: d.Varint()}
+}
+
+func readPartFile(d *Decoder) PartFile {
+	p := readPartFileV1(d)
+	copy(p.SHA256[:], d.Fixed(len(p.SHA256)))
+	p.WindowStart, p.WindowEnd = d.Varint(), d.Varint()
+	return p
 }
 
 func appendLedger(dst []byte, l ledger.Ledger) []byte {

@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"math"
@@ -38,8 +39,11 @@ var example = checkpoint.Checkpoint{
 			{KeyGroups: checkpoint.KeyGroups{First: 64, Last: 127}, Handle: checkpoint.Handle{Blob: checkpoint.Blob{Key: "a/chk-42/b-0-3", Size: 85 << 20, CRC32C: 0xdeadbeef}}},
 		},
 		Sink: checkpoint.Sink{
-			Next:    9,
-			Pending: []checkpoint.PartFile{{Hidden: ".part-1-0-8.inprogress.3", Name: "part-1-0-8.csv", Rows: 50, Bytes: 4200}},
+			Next: 9,
+			Pending: []checkpoint.PartFile{{
+				Hidden: ".part-1-0-8.inprogress.3", Name: "part-1-0-8.csv", Rows: 50, Bytes: 4200,
+				SHA256: sha256.Sum256([]byte("rows")), WindowStart: 1_741_089_240_000, WindowEnd: 1_741_089_480_000,
+			}},
 		},
 		Ledger: ledger.Ledger{{Split: 0, Emitted: 50, Collapsed: 20, Open: 10}, {Split: 7, Emitted: 12}},
 	}},
@@ -47,9 +51,24 @@ var example = checkpoint.Checkpoint{
 
 var update = flag.Bool("update", false, "write the files of the newest version that testdata lacks")
 
+// inVersion1 returns the example without what the first version lacked.
+func inVersion1() checkpoint.Checkpoint {
+	c := example
+	c.States = slices.Clone(c.States)
+	for i := range c.States {
+		sink := &c.States[i].Sink
+		sink.Pending = slices.Clone(sink.Pending)
+		for j, p := range sink.Pending {
+			sink.Pending[j] = checkpoint.PartFile{Hidden: p.Hidden, Name: p.Name, Rows: p.Rows, Bytes: p.Bytes}
+		}
+	}
+	return c
+}
+
 // Every version that there ever was is read, to the same values. The file of a version is never written again.
 func TestVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v1.checkpoint")
+	newest := filepath.Join("testdata", "v2.checkpoint")
+	older := map[string]checkpoint.Checkpoint{filepath.Join("testdata", "v1.checkpoint"): inVersion1()}
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, example.Encode(), 0o644); err != nil {
 			t.Fatal(err)
@@ -68,7 +87,11 @@ func TestVersions(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
-		if diff := cmp.Diff(example, got); diff != "" {
+		want, isOlder := older[file]
+		if !isOlder {
+			want = example
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", file, diff)
 		}
 		if file == newest && !bytes.Equal(example.Encode(), data) {
@@ -105,6 +128,7 @@ func drawState(t *rapid.T) checkpoint.State {
 	for range rapid.IntRange(0, 2).Draw(t, "pending") {
 		s.Sink.Pending = append(s.Sink.Pending, checkpoint.PartFile{
 			Hidden: rapid.String().Draw(t, "hidden"), Name: rapid.String().Draw(t, "name"), Rows: offset.Draw(t, "rows"), Bytes: offset.Draw(t, "bytes"),
+			SHA256: sha256.Sum256(rapid.SliceOf(rapid.Byte()).Draw(t, "content")), WindowStart: offset.Draw(t, "start"), WindowEnd: offset.Draw(t, "end"),
 		})
 	}
 	s.Sink.Next = rapid.Int64Min(0).Draw(t, "next file")
@@ -154,7 +178,7 @@ func TestCorrupt(t *testing.T) {
 		{"it does not begin as state does", func([]byte) []byte { return nil }},
 		{"it does not begin as state does", func(b []byte) []byte { b[0] = 'X'; return b }},
 		{"subtask state is corrupt: it is a checkpoint manifest", func([]byte) []byte { return example.Encode() }},
-		{"subtask state has version 2, this program reads 1 to 1: use a newer one", func(b []byte) []byte { b[5] = 2; return b }},
+		{"subtask state has version 3, this program reads 1 to 2: use a newer one", func(b []byte) []byte { b[5] = 3; return b }},
 		{"it ends in the middle", func(b []byte) []byte { return b[:len(b)-1] }},
 		{"1 bytes follow its end", func(b []byte) []byte { return append(b, 0) }},
 		{"the checksum of section 1 differs", func(b []byte) []byte { b[25] ^= 1; return b }},

@@ -108,7 +108,7 @@ type File struct {
 	Window *Window `json:"window,omitempty"` // nil without windows
 }
 
-// Window is the range of event time, in ms since 1970 UTC, of the windows whose rows a file has.
+// Window is the range of the windows whose rows a file has, in ms since 1970 on the wall clock by which they are cut.
 type Window struct {
 	Start int64 `json:"start"` // of the first window
 	End   int64 `json:"end"`   // of the last, exclusive

@@ -125,8 +125,9 @@ func (t *table) complete(c *storagev1.CompleteCheckpoint) error {
 			return slices.Contains(c.GetSubsumed(), old.GetCheckpointId())
 		})
 		j.Checkpoints = append(j.Checkpoints, &storagev1.CompletedCheckpoint{
-			CheckpointId: c.GetCheckpointId(), Checkpoint: c.GetCheckpoint(),
+			CheckpointId: c.GetCheckpointId(), Checkpoint: c.GetCheckpoint(), ManifestEntries: c.GetManifestEntries(),
 		})
+		j.ManifestHead = c.GetManifestHead()
 	})
 }
 

@@ -1,6 +1,7 @@
 package partfile
 
 import (
+	"crypto/sha256"
 	"slices"
 	"time"
 )
@@ -32,6 +33,9 @@ type Pending struct {
 	Name   string // name when finished
 	Rows   int64
 	Bytes  int64
+	SHA256 [sha256.Size]byte
+	// WindowStart and WindowEnd are the first start and the last end of the rows' windows, in ms; both 0 without windows.
+	WindowStart, WindowEnd int64
 }
 
 // rememberedFiles bounds the finished files that Files tells of, the newest.
@@ -44,6 +48,8 @@ type lifecycle struct {
 	rollSize     int64
 	rollInterval time.Duration
 	next         int64 // number of the next file
+
+	windowStart, windowEnd int64 // of the rows that come
 
 	current  *part // in progress, or nil
 	pending  []pendingPart
@@ -85,6 +91,12 @@ func (l *lifecycle) opened(now time.Time) {
 func (l *lifecycle) room() int64 { return max(1, l.rollSize-l.current.Bytes) }
 
 func (l *lifecycle) grew(rows, bytes int, now time.Time) {
+	if l.current.Rows == 0 {
+		l.current.WindowStart, l.current.WindowEnd = l.windowStart, l.windowEnd
+	} else if rows > 0 {
+		l.current.WindowStart = min(l.current.WindowStart, l.windowStart)
+		l.current.WindowEnd = max(l.current.WindowEnd, l.windowEnd)
+	}
 	l.current.Rows += int64(rows)
 	l.current.Bytes += int64(bytes)
 	l.current.modified = now
@@ -97,8 +109,8 @@ func (l *lifecycle) isAged(now time.Time) bool {
 }
 
 // closed makes the current file, which is complete and on disk, a pending one.
-func (l *lifecycle) closed(now time.Time) {
-	l.current.modified = now
+func (l *lifecycle) closed(sum [sha256.Size]byte, now time.Time) {
+	l.current.SHA256, l.current.modified = sum, now
 	l.pending = append(l.pending, pendingPart{part: *l.current})
 	l.current = nil
 }

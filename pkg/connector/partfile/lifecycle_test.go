@@ -111,7 +111,7 @@ func TestLifecycle(t *testing.T) {
 			},
 			"close": func(*rapid.T) {
 				if c := m.current(); c != nil {
-					l.closed(now)
+					l.closed([32]byte{}, now)
 					c.State, c.Modified = StatePending, now
 				}
 			},
@@ -172,7 +172,7 @@ func TestFinishedFilesAreBounded(t *testing.T) {
 	now := time.Unix(0, 0)
 	for range rememberedFiles + 5 {
 		l.opened(now)
-		l.closed(now)
+		l.closed([32]byte{}, now)
 		l.published(l.prepare(), now)
 	}
 	files := l.files()

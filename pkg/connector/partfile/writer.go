@@ -7,8 +7,10 @@
 package partfile
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -59,9 +61,10 @@ type Writer struct {
 	files   filesystem
 
 	lifecycle   lifecycle
-	current     file   // in progress, or nil
-	buffer      []byte // rows that current still lacks
-	dirUnsynced bool   // a file was created since dir was made durable
+	current     file      // in progress, or nil
+	buffer      []byte    // rows that current still lacks
+	digest      hash.Hash // of what is in current
+	dirUnsynced bool      // a file was created since dir was made durable
 	failed      error
 }
 
@@ -81,7 +84,7 @@ func open(config Config, encoder Encoder, files filesystem) (*Writer, error) {
 	if err != nil {
 		return nil, explain("open sink directory", config.Dir, err)
 	}
-	w := &Writer{dir: config.Dir, encoder: encoder, files: files, lifecycle: lifecycle{
+	w := &Writer{dir: config.Dir, encoder: encoder, files: files, digest: sha256.New(), lifecycle: lifecycle{
 		names:        names{config.Job, config.Subtask, config.Attempt, config.Extension},
 		rollSize:     config.RollSize,
 		rollInterval: config.RollInterval,
@@ -92,6 +95,11 @@ func open(config Config, encoder Encoder, files filesystem) (*Writer, error) {
 	}
 	w.lifecycle.seen(listed)
 	return w, nil
+}
+
+// InWindow says that the rows of the next calls of Write are of the window from start to end, in ms.
+func (w *Writer) InWindow(start, end int64) {
+	w.lifecycle.windowStart, w.lifecycle.windowEnd = start, end
 }
 
 // Write adds the rows of batch. An error of the encoder, such as *csv.RowError, is returned as it is.
@@ -127,6 +135,7 @@ func (w *Writer) create() bool {
 		return w.fail("create part file", err)
 	}
 	w.lifecycle.opened(time.Now())
+	w.digest.Reset()
 	w.current, w.dirUnsynced = created, true
 	return true
 }
@@ -136,6 +145,7 @@ func (w *Writer) flush() bool {
 		if _, err := w.current.Write(w.buffer); err != nil {
 			return w.fail("write part file", err)
 		}
+		w.digest.Write(w.buffer)
 		w.buffer = w.buffer[:0]
 	}
 	return true
@@ -153,7 +163,7 @@ func (w *Writer) roll() bool {
 		return w.fail("close part file", err)
 	}
 	w.current = nil
-	w.lifecycle.closed(time.Now())
+	w.lifecycle.closed([sha256.Size]byte(w.digest.Sum(nil)), time.Now())
 	return true
 }
 

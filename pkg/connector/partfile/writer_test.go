@@ -1,6 +1,7 @@
 package partfile_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -355,4 +356,46 @@ func BenchmarkWrite(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(values)), "ns/row")
+}
+
+// Each file is told of with the digest of its bytes and the range of its rows' windows, however it was filled.
+func TestDigestAndWindows(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, partfile.Config{Dir: dir, RollSize: 300_000})
+	big := strings.Repeat("x", 200_000)
+	mustWrite(t, w, "without a window")
+	first, err := w.Prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.InWindow(100, 200)
+	mustWrite(t, w, "a", big)
+	w.InWindow(-100, 0)
+	mustWrite(t, w, big, "c") // the file is full after the first of these
+	w.InWindow(500, 600)
+	mustWrite(t, w, "d")
+	all, err := w.Prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var windows [][2]int64
+	for i, p := range all {
+		text, err := os.ReadFile(filepath.Join(dir, p.Hidden))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.SHA256 != sha256.Sum256(text) {
+			t.Errorf("file %d: the digest is not that of its %d bytes", i, len(text))
+		}
+		windows = append(windows, [2]int64{p.WindowStart, p.WindowEnd})
+	}
+	if want := [][2]int64{{0, 0}, {-100, 200}, {-100, 600}}; !slices.Equal(windows, want) {
+		t.Errorf("windows are %v, want %v", windows, want)
+	}
+	if all[0] != first[0] {
+		t.Errorf("a file that is prepared again is %v, was %v", all[0], first[0])
+	}
+	if err := w.Commit(all); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -828,8 +828,10 @@ type DeploySubtask struct {
 	RestoredId uint64 `protobuf:"varint,9,opt,name=restored_id,json=restoredId,proto3" json:"restored_id,omitempty"`
 	// checkpoint_url is the blob storage for state that is too large for an ack.
 	CheckpointUrl string `protobuf:"bytes,10,opt,name=checkpoint_url,json=checkpointUrl,proto3" json:"checkpoint_url,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// manifest_entries are those of the files in restored, each as the manifest package encodes it.
+	ManifestEntries [][]byte `protobuf:"bytes,11,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *DeploySubtask) Reset() {
@@ -930,6 +932,13 @@ func (x *DeploySubtask) GetCheckpointUrl() string {
 		return x.CheckpointUrl
 	}
 	return ""
+}
+
+func (x *DeploySubtask) GetManifestEntries() [][]byte {
+	if x != nil {
+		return x.ManifestEntries
+	}
+	return nil
 }
 
 // Endpoint is a subtask at the other end of an edge.
@@ -1234,9 +1243,14 @@ func (x *CheckpointTrigger) GetKind() CheckpointKind {
 
 // CheckpointCommit says that a checkpoint is in the log: what it holds is to be published.
 type CheckpointCommit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
-	CheckpointId  uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Subtask      *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	CheckpointId uint64                 `protobuf:"varint,2,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	// manifest_entries are those of the subtask's files, each as the manifest package encodes it. They are written before
+	// the files are published.
+	ManifestEntries [][]byte `protobuf:"bytes,3,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
+	// manifest_end closes the job's manifest, and is written last; empty but for one subtask of a job's last checkpoint.
+	ManifestEnd   []byte `protobuf:"bytes,4,opt,name=manifest_end,json=manifestEnd,proto3" json:"manifest_end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1283,6 +1297,20 @@ func (x *CheckpointCommit) GetCheckpointId() uint64 {
 		return x.CheckpointId
 	}
 	return 0
+}
+
+func (x *CheckpointCommit) GetManifestEntries() [][]byte {
+	if x != nil {
+		return x.ManifestEntries
+	}
+	return nil
+}
+
+func (x *CheckpointCommit) GetManifestEnd() []byte {
+	if x != nil {
+		return x.ManifestEnd
+	}
+	return nil
 }
 
 // CheckpointAbort says that a checkpoint will not be.
@@ -2337,7 +2365,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1b\n" +
 	"\tvertex_id\x18\x02 \x01(\tR\bvertexId\x12#\n" +
 	"\rsubtask_index\x18\x03 \x01(\x05R\fsubtaskIndex\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xa6\x03\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xd1\x03\n" +
 	"\rDeploySubtask\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12\x12\n" +
@@ -2350,7 +2378,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\vrestored_id\x18\t \x01(\x04R\n" +
 	"restoredId\x12%\n" +
 	"\x0echeckpoint_url\x18\n" +
-	" \x01(\tR\rcheckpointUrl\"\x8f\x01\n" +
+	" \x01(\tR\rcheckpointUrl\x12)\n" +
+	"\x10manifest_entries\x18\v \x03(\fR\x0fmanifestEntries\"\x8f\x01\n" +
 	"\bEndpoint\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12&\n" +
 	"\x0ftask_manager_id\x18\x02 \x01(\tR\rtaskManagerId\x12!\n" +
@@ -2370,10 +2399,12 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x11CheckpointTrigger\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x126\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\".pencere.control.v1.CheckpointKindR\x04kind\"q\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\".pencere.control.v1.CheckpointKindR\x04kind\"\xbf\x01\n" +
 	"\x10CheckpointCommit\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
-	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\"\x88\x01\n" +
+	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12)\n" +
+	"\x10manifest_entries\x18\x03 \x03(\fR\x0fmanifestEntries\x12!\n" +
+	"\fmanifest_end\x18\x04 \x01(\fR\vmanifestEnd\"\x88\x01\n" +
 	"\x0fCheckpointAbort\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x16\n" +

@@ -272,8 +272,11 @@ type SubmitJob struct {
 	// spec is the job spec as its user wrote it.
 	Spec string `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	// plan is the logical plan that was made of it, variables resolved.
-	Plan          []byte `protobuf:"bytes,4,opt,name=plan,proto3" json:"plan,omitempty"`
-	SubmittedMs   int64  `protobuf:"varint,5,opt,name=submitted_ms,json=submittedMs,proto3" json:"submitted_ms,omitempty"`
+	Plan        []byte `protobuf:"bytes,4,opt,name=plan,proto3" json:"plan,omitempty"`
+	SubmittedMs int64  `protobuf:"varint,5,opt,name=submitted_ms,json=submittedMs,proto3" json:"submitted_ms,omitempty"`
+	// restored is the savepoint that the job goes on from, and splits are those that it has positions of; none for a job that begins.
+	Restored      *CompletedCheckpoint `protobuf:"bytes,6,opt,name=restored,proto3" json:"restored,omitempty"`
+	Splits        []*Split             `protobuf:"bytes,7,rep,name=splits,proto3" json:"splits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +344,20 @@ func (x *SubmitJob) GetSubmittedMs() int64 {
 		return x.SubmittedMs
 	}
 	return 0
+}
+
+func (x *SubmitJob) GetRestored() *CompletedCheckpoint {
+	if x != nil {
+		return x.Restored
+	}
+	return nil
+}
+
+func (x *SubmitJob) GetSplits() []*Split {
+	if x != nil {
+		return x.Splits
+	}
+	return nil
 }
 
 // SetJobStatus moves a job to a status.
@@ -722,9 +739,13 @@ type CompleteCheckpoint struct {
 	// subsumed are the checkpoints that are no longer kept.
 	Subsumed []uint64 `protobuf:"varint,4,rep,packed,name=subsumed,proto3" json:"subsumed,omitempty"`
 	// attempt is the job's to which the checkpoint belongs; once a later one has begun it is refused.
-	Attempt       int32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Attempt int32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// manifest_head is the end of the job's manifest with this checkpoint, as JSON of the manifest package's Head.
+	ManifestHead []byte `protobuf:"bytes,6,opt,name=manifest_head,json=manifestHead,proto3" json:"manifest_head,omitempty"`
+	// manifest_entries are those of the checkpoint's files, and that which closes the manifest if the job ends with it.
+	ManifestEntries [][]byte `protobuf:"bytes,7,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CompleteCheckpoint) Reset() {
@@ -790,6 +811,20 @@ func (x *CompleteCheckpoint) GetAttempt() int32 {
 		return x.Attempt
 	}
 	return 0
+}
+
+func (x *CompleteCheckpoint) GetManifestHead() []byte {
+	if x != nil {
+		return x.ManifestHead
+	}
+	return nil
+}
+
+func (x *CompleteCheckpoint) GetManifestEntries() [][]byte {
+	if x != nil {
+		return x.ManifestEntries
+	}
+	return nil
 }
 
 // ForgetJob removes a job that ended long ago.
@@ -899,7 +934,9 @@ type Job struct {
 	// reserved_checkpoint_id is the highest number taken for a checkpoint.
 	ReservedCheckpointId uint64 `protobuf:"varint,10,opt,name=reserved_checkpoint_id,json=reservedCheckpointId,proto3" json:"reserved_checkpoint_id,omitempty"`
 	// checkpoints are the completed ones that are kept, oldest first.
-	Checkpoints   []*CompletedCheckpoint `protobuf:"bytes,11,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	Checkpoints []*CompletedCheckpoint `protobuf:"bytes,11,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	// manifest_head is that of the newest checkpoint, which may be gone.
+	ManifestHead  []byte `protobuf:"bytes,12,opt,name=manifest_head,json=manifestHead,proto3" json:"manifest_head,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1011,13 +1048,22 @@ func (x *Job) GetCheckpoints() []*CompletedCheckpoint {
 	return nil
 }
 
+func (x *Job) GetManifestHead() []byte {
+	if x != nil {
+		return x.ManifestHead
+	}
+	return nil
+}
+
 // CompletedCheckpoint is a checkpoint that exists.
 type CompletedCheckpoint struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CheckpointId  uint64                 `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
-	Checkpoint    []byte                 `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	CheckpointId uint64                 `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
+	Checkpoint   []byte                 `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// manifest_entries are as in CompleteCheckpoint.
+	ManifestEntries [][]byte `protobuf:"bytes,3,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CompletedCheckpoint) Reset() {
@@ -1064,6 +1110,13 @@ func (x *CompletedCheckpoint) GetCheckpoint() []byte {
 	return nil
 }
 
+func (x *CompletedCheckpoint) GetManifestEntries() [][]byte {
+	if x != nil {
+		return x.ManifestEntries
+	}
+	return nil
+}
+
 var File_pencere_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_pencere_storage_v1_storage_proto_rawDesc = "" +
@@ -1080,13 +1133,15 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJob\x12Y\n" +
 	"\x13reserve_checkpoints\x18\x06 \x01(\v2&.pencere.storage.v1.ReserveCheckpointsH\x00R\x12reserveCheckpoints\x12Y\n" +
 	"\x13complete_checkpoint\x18\a \x01(\v2&.pencere.storage.v1.CompleteCheckpointH\x00R\x12completeCheckpointB\t\n" +
-	"\acommand\"\x81\x01\n" +
+	"\acommand\"\xf9\x01\n" +
 	"\tSubmitJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04spec\x18\x03 \x01(\tR\x04spec\x12\x12\n" +
 	"\x04plan\x18\x04 \x01(\fR\x04plan\x12!\n" +
-	"\fsubmitted_ms\x18\x05 \x01(\x03R\vsubmittedMs\"\xaf\x01\n" +
+	"\fsubmitted_ms\x18\x05 \x01(\x03R\vsubmittedMs\x12C\n" +
+	"\brestored\x18\x06 \x01(\v2'.pencere.storage.v1.CompletedCheckpointR\brestored\x121\n" +
+	"\x06splits\x18\a \x03(\v2\x19.pencere.storage.v1.SplitR\x06splits\"\xaf\x01\n" +
 	"\fSetJobStatus\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x125\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1d.pencere.storage.v1.JobStatusR\x06status\x12\x17\n" +
@@ -1112,7 +1167,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"stopOffset\"E\n" +
 	"\x12ReserveCheckpoints\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
-	"\athrough\x18\x02 \x01(\x04R\athrough\"\xa6\x01\n" +
+	"\athrough\x18\x02 \x01(\x04R\athrough\"\xf6\x01\n" +
 	"\x12CompleteCheckpoint\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x1e\n" +
@@ -1120,11 +1175,13 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"checkpoint\x18\x03 \x01(\fR\n" +
 	"checkpoint\x12\x1a\n" +
 	"\bsubsumed\x18\x04 \x03(\x04R\bsubsumed\x12\x18\n" +
-	"\aattempt\x18\x05 \x01(\x05R\aattempt\"\"\n" +
+	"\aattempt\x18\x05 \x01(\x05R\aattempt\x12#\n" +
+	"\rmanifest_head\x18\x06 \x01(\fR\fmanifestHead\x12)\n" +
+	"\x10manifest_entries\x18\a \x03(\fR\x0fmanifestEntries\"\"\n" +
 	"\tForgetJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"7\n" +
 	"\bSnapshot\x12+\n" +
-	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xaf\x04\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xd4\x04\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1137,15 +1194,17 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\bfailures\x18\t \x03(\v2\x1e.pencere.storage.v1.JobFailureR\bfailures\x124\n" +
 	"\x16reserved_checkpoint_id\x18\n" +
 	" \x01(\x04R\x14reservedCheckpointId\x12I\n" +
-	"\vcheckpoints\x18\v \x03(\v2'.pencere.storage.v1.CompletedCheckpointR\vcheckpoints\x1a@\n" +
+	"\vcheckpoints\x18\v \x03(\v2'.pencere.storage.v1.CompletedCheckpointR\vcheckpoints\x12#\n" +
+	"\rmanifest_head\x18\f \x01(\fR\fmanifestHead\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"Z\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x85\x01\n" +
 	"\x13CompletedCheckpoint\x12#\n" +
 	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\fR\n" +
-	"checkpoint*\xc1\x02\n" +
+	"checkpoint\x12)\n" +
+	"\x10manifest_entries\x18\x03 \x03(\fR\x0fmanifestEntries*\xc1\x02\n" +
 	"\tJobStatus\x12\x1a\n" +
 	"\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17JOB_STATUS_INITIALIZING\x10\x01\x12\x16\n" +
@@ -1201,20 +1260,22 @@ var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	10, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
 	8,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
 	9,  // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
-	0,  // 7: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
-	4,  // 8: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
-	7,  // 9: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
-	12, // 10: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
-	0,  // 11: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
-	14, // 12: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
-	7,  // 13: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
-	4,  // 14: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
-	13, // 15: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 7: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
+	7,  // 8: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
+	0,  // 9: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
+	4,  // 10: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
+	7,  // 11: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
+	12, // 12: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
+	0,  // 13: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
+	14, // 14: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
+	7,  // 15: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
+	4,  // 16: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
+	13, // 17: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_pencere_storage_v1_storage_proto_init() }
