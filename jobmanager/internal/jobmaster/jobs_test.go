@@ -65,6 +65,11 @@ func TestBoundedJobFinishes(t *testing.T) {
 		if job := w.wants(id, jobfsm.Running); states(job)[0] != jobfsm.SubtaskRunning {
 			t.Errorf("subtasks are %v", states(job))
 		}
+		w.end(deployed)
+		// What they wrote last is published with a checkpoint, as everything else is, and only then do they end.
+		if orders := tm.takeOrders(); !slices.Equal(orders, []string{"commit 1 of 0", "commit 1 of 0"}) {
+			t.Fatalf("orders %q at the end of the input", orders)
+		}
 		for _, d := range deployed {
 			w.report(tm.id, d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FINISHED)
 		}

@@ -15,6 +15,8 @@ import (
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
 	"pencere/jobmanager/internal/view"
+	"pencere/pkg/blobstore"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
@@ -64,9 +66,25 @@ func (l *memoryLog) Apply(ctx context.Context, c *storagev1.Command) error {
 	case *storagev1.Command_AddSplits:
 		job := l.changed(c.AddSplits.GetJobId())
 		job.Splits = append(job.Splits, c.AddSplits.GetSplits()...)
+	case *storagev1.Command_ReserveCheckpoints:
+		l.changed(c.ReserveCheckpoints.GetJobId()).ReservedCheckpointId = c.ReserveCheckpoints.GetThrough()
+	case *storagev1.Command_CompleteCheckpoint:
+		return l.complete(c.CompleteCheckpoint)
 	case *storagev1.Command_ForgetJob:
 		delete(l.jobs, c.ForgetJob.GetJobId())
 	}
+	return nil
+}
+
+func (l *memoryLog) complete(c *storagev1.CompleteCheckpoint) error {
+	job := l.changed(c.GetJobId())
+	if c.GetAttempt() != job.GetAttempt() {
+		return replica.ErrOldAttempt
+	}
+	job.Checkpoints = slices.DeleteFunc(job.Checkpoints, func(old *storagev1.CompletedCheckpoint) bool {
+		return slices.Contains(c.GetSubsumed(), old.GetCheckpointId())
+	})
+	job.Checkpoints = append(job.Checkpoints, &storagev1.CompletedCheckpoint{CheckpointId: c.GetCheckpointId(), Checkpoint: c.GetCheckpoint()})
 	return nil
 }
 
@@ -182,6 +200,7 @@ type taskManager struct {
 	deployed []*controlv1.DeploySubtask
 	canceled []*controlv1.SubtaskRef
 	added    []*controlv1.AddSplits
+	orders   []string // about checkpoints: "trigger 1 of 0", the index of the subtask, in the order in which they came
 }
 
 func (tm *taskManager) send(m *controlv1.ConnectResponse) {
@@ -197,7 +216,31 @@ func (tm *taskManager) send(m *controlv1.ConnectResponse) {
 		}
 	case *controlv1.ConnectResponse_AddSplits:
 		tm.added = append(tm.added, m.AddSplits)
+	case *controlv1.ConnectResponse_CheckpointTrigger:
+		tm.order("trigger", m.CheckpointTrigger)
+	case *controlv1.ConnectResponse_CheckpointCommit:
+		tm.order("commit", m.CheckpointCommit)
+	case *controlv1.ConnectResponse_CheckpointAbort:
+		tm.order("abort", m.CheckpointAbort)
 	}
+}
+
+// order notes what a subtask is told about a checkpoint. mu is held.
+func (tm *taskManager) order(what string, m interface {
+	GetSubtask() *controlv1.SubtaskRef
+	GetCheckpointId() uint64
+}) {
+	tm.orders = append(tm.orders, fmt.Sprintf("%s %d of %d", what, m.GetCheckpointId(), m.GetSubtask().GetSubtaskIndex()))
+}
+
+// takeOrders returns the orders about checkpoints since the last call.
+func (tm *taskManager) takeOrders() []string {
+	synctest.Wait()
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	orders := tm.orders
+	tm.orders = nil
+	return orders
 }
 
 // take returns what was deployed since the last call.
@@ -215,6 +258,7 @@ type world struct {
 	log        *memoryLog
 	topic      *topic
 	pool       *slotpool.Pool
+	storage    *blobstore.Store
 	dispatcher *Dispatcher
 	resign     context.CancelFunc
 	led        chan error // what Lead returned
@@ -222,8 +266,13 @@ type world struct {
 
 // inWorld runs a test with a dispatcher that leads. At its end the leadership ends, and everything must with it.
 func inWorld(t *testing.T, test func(w *world)) {
+	url, err := blobstore.URL(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, log: &memoryLog{jobs: make(map[string]*storagev1.Job)}, topic: &topic{partitions: 2}}
+		w := &world{t: t, log: &memoryLog{jobs: make(map[string]*storagev1.Job)}, topic: &topic{partitions: 2}, storage: blobstore.New(url)}
+		defer w.storage.Close()
 		w.lead()
 		defer func() {
 			w.stop()
@@ -239,7 +288,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 func (w *world) lead() {
 	w.pool = slotpool.New(time.Now)
 	w.dispatcher = New(Config{
-		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Storage: w.storage, Logger: slog.New(slog.DiscardHandler),
 		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour,
 	})
 	w.begin()
@@ -333,6 +382,19 @@ func (w *world) start(tm *taskManager) []*controlv1.DeploySubtask {
 	}
 	synctest.Wait()
 	return deployed
+}
+
+// end has subtasks reach the end of their input, as whom they were deployed.
+func (w *world) end(deployed []*controlv1.DeploySubtask) {
+	for _, d := range deployed {
+		w.dispatcher.SubtaskEnded(&controlv1.SubtaskEnded{Subtask: d.GetSubtask(), State: stateOf(d).Encode()})
+	}
+	synctest.Wait()
+}
+
+// stateOf is the state of a subtask that has nothing but its name.
+func stateOf(d *controlv1.DeploySubtask) checkpoint.State {
+	return checkpoint.State{Subtask: checkpoint.Subtask(subtaskID(d.GetSubtask()))}
 }
 
 func states(job view.Job) []jobfsm.SubtaskState {
