@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
@@ -22,6 +23,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
 	"google.golang.org/grpc"
 )
 
@@ -36,6 +39,16 @@ type memoryReader struct {
 	slow     chan struct{} // not nil: commits wait for it
 	released int
 	closed   bool
+}
+
+func (r *memoryReader) committed() []kafka.Position {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.commits) == 0 {
+		return nil
+	}
+	return r.commits[len(r.commits)-1]
 }
 
 func (r *memoryReader) open(_ plan.KafkaSource, splits []kafka.Split) (reader, error) {
@@ -130,28 +143,37 @@ const windowed = "window: {tumble: 1m, group_by: [id]}\n"
 
 // world is a source subtask in a synctest bubble, with what it reads and what it sends to.
 type world struct {
-	t        *testing.T
-	dir      string
-	reader   *memoryReader
-	task     *Subtask
-	gate     *exchange.Gate // of the downstream; nil without a window
-	alloc    *memory.CheckedAllocator
+	t      *testing.T
+	dir    string
+	reader *memoryReader
+	task   *Subtask
+	gate   *exchange.Gate // of the downstream; nil without a window
+	alloc  *memory.CheckedAllocator
+	bucket *blob.Bucket
+	cancel context.CancelCauseFunc
+	ended  chan error
+
+	mu       sync.Mutex
 	finished []partfile.File
-	cancel   context.CancelCauseFunc
-	ended    chan error
+	sent     []*controlv1.ConnectRequest // to the jobmanager
 }
 
 // inWorld runs a source of some splits. Cleanup ends it, and looks for what it left.
 func inWorld(t *testing.T, text string, splits int, test func(w *world)) {
+	goOn(t, text, splits, checkpoint.State{}, test)
+}
+
+// goOn is inWorld for a source that goes on from a checkpoint.
+func goOn(t *testing.T, text string, splits int, from checkpoint.State, test func(w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, dir: dir, reader: &memoryReader{wake: make(chan struct{}, 100)},
-			alloc: memory.NewCheckedAllocator(memory.DefaultAllocator), ended: make(chan error, 1),
+			alloc: memory.NewCheckedAllocator(memory.DefaultAllocator), bucket: memblob.OpenBucket(nil), ended: make(chan error, 1),
 		}
 		var ctx context.Context
 		ctx, w.cancel = context.WithCancelCause(t.Context())
-		w.deploy(text, splits)
+		w.deploy(text, splits, from)
 		go func() { w.ended <- w.task.Run(ctx) }()
 		synctest.Wait()
 		defer func() {
@@ -174,7 +196,7 @@ func inWorld(t *testing.T, text string, splits int, test func(w *world)) {
 	})
 }
 
-func (w *world) deploy(text string, splits int) {
+func (w *world) deploy(text string, splits int, from checkpoint.State) {
 	bounded := ""
 	if strings.HasPrefix(text, "bounded\n") {
 		bounded, text = ", bounded: latest", strings.TrimPrefix(text, "bounded\n")
@@ -193,7 +215,10 @@ func (w *world) deploy(text string, splits int) {
 	}
 	d := &controlv1.DeploySubtask{Subtask: &controlv1.SubtaskRef{JobId: "0123456789", VertexId: program.Vertices[0].ID}, Plan: encoded, Parallelism: 1}
 	for i := range splits {
-		d.Splits = append(d.Splits, &controlv1.Split{Topic: "listings", Partition: int32(i), StopOffset: -1})
+		d.Splits = append(d.Splits, &controlv1.Split{Topic: "listings", Partition: int32(i), StopOffset: -1, Number: int32(i)})
+	}
+	if from.Subtask.VertexID != "" {
+		d.Restored, d.RestoredId = from.Encode(), 1
 	}
 	hub := exchange.NewHub()
 	if len(program.Vertices) > 1 {
@@ -205,12 +230,75 @@ func (w *world) deploy(text string, splits int) {
 	w.task, err = New(d, Host{
 		TaskManagerID: "here", Hub: hub, Alloc: w.alloc, Now: time.Now, Running: func() {},
 		Dial:     func(string) (grpc.ClientConnInterface, error) { return nil, errors.New("nobody is elsewhere") },
-		Finished: func(files []partfile.File) { w.finished = append(w.finished, files...) },
+		Bucket:   func(context.Context, string) (*blob.Bucket, error) { return w.bucket, nil },
+		Finished: w.publish, Send: w.send,
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.task.openReader = w.reader.open
+}
+
+func (w *world) publish(files []partfile.File) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.finished = append(w.finished, files...)
+}
+
+func (w *world) send(m *controlv1.ConnectRequest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent = append(w.sent, m)
+}
+
+// said returns what the subtask told the jobmanager since the last call.
+func (w *world) said() []*controlv1.ConnectRequest {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sent := w.sent
+	w.sent = nil
+	return sent
+}
+
+// acked returns the state that the subtask has put into a checkpoint, the only thing that it said.
+func (w *world) acked(id checkpoint.ID) checkpoint.State {
+	w.t.Helper()
+	said := w.said()
+	if len(said) != 1 || said[0].GetCheckpointAck() == nil || said[0].GetCheckpointAck().GetCheckpointId() != uint64(id) {
+		w.t.Fatalf("said %v, want an ack of checkpoint %d", said, id)
+	}
+	return w.state(said[0].GetCheckpointAck().GetState())
+}
+
+// over returns the state with which the subtask says that its input has ended.
+func (w *world) over(last checkpoint.ID) checkpoint.State {
+	w.t.Helper()
+	said := w.said()
+	if len(said) != 1 || said[0].GetSubtaskEnded() == nil || said[0].GetSubtaskEnded().GetLastCheckpointId() != uint64(last) {
+		w.t.Fatalf("said %v, want its end after checkpoint %d", said, last)
+	}
+	return w.state(said[0].GetSubtaskEnded().GetState())
+}
+
+func (w *world) state(encoded []byte) checkpoint.State {
+	w.t.Helper()
+	state, err := checkpoint.DecodeState(encoded)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return state
+}
+
+// rows returns how many rows are published.
+func (w *world) rows() (rows int64) {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.finished {
+		rows += f.Rows
+	}
+	return rows
 }
 
 func (w *world) files() []string {
@@ -246,6 +334,8 @@ func (w *world) wants(elements ...string) {
 			got = append(got, fmt.Sprint("watermark ", (int64(e.Watermark)-hour)/1000))
 		case exchange.Idle:
 			got = append(got, "idle")
+		case exchange.Barrier:
+			got = append(got, fmt.Sprint("barrier ", e.Checkpoint))
 		case exchange.EndOfInput:
 			got = append(got, "end")
 		}
@@ -303,6 +393,8 @@ func TestNoSplits(t *testing.T) {
 	})
 	inWorld(t, "bounded\n"+windowed, 0, func(w *world) {
 		w.wants("end")
+		w.over(0)
+		w.task.Commit(1)
 		w.endsWith("")
 	})
 }
@@ -311,7 +403,7 @@ func TestAddedSplits(t *testing.T) {
 	inWorld(t, windowed, 1, func(w *world) {
 		w.reader.put(records(0, 10))
 		w.wants("rows 1", "watermark 10")
-		w.task.AddSplits([]*controlv1.Split{{Topic: "listings", Partition: 7, StopOffset: -1}})
+		w.task.AddSplits([]*controlv1.Split{{Topic: "listings", Partition: 7, StopOffset: -1, Number: 1}})
 		synctest.Wait()
 		w.reader.put(records(0, 70))
 		w.wants("rows 1")
@@ -333,30 +425,39 @@ func TestBoundedEnd(t *testing.T) {
 		w.reader.put(kafka.Fetch{Split: 1, Next: 5, Done: true})
 		synctest.Wait()
 		w.wants("idle", "end")
+		state := w.over(0)
+		if s := state.Splits; len(s) != 2 || !s[0].Done || !s[1].Done || s[0].Next != 1 || s[1].Next != 5 {
+			t.Errorf("last state %+v", s)
+		}
+		if last := w.reader.committed(); last != nil {
+			t.Errorf("committed %v before the last checkpoint", last)
+		}
+		w.task.Commit(1)
 		w.endsWith("")
-		last := w.reader.commits[len(w.reader.commits)-1]
-		if last[0].Offset != 1 || last[1].Offset != 5 {
+		if last := w.reader.committed(); last[0].Offset != 1 || last[1].Offset != 5 {
 			t.Errorf("last commit %v", last)
 		}
 	})
 }
 
-// Rows of a job without a window are published, and positions committed, at each interval.
+// Rows of a job without a window are published, and positions committed, when their checkpoint is committed and not before.
 func TestPassThroughPublishes(t *testing.T) {
 	inWorld(t, "", 1, func(w *world) {
 		w.reader.put(records(0, 10, 11))
-		time.Sleep(9 * time.Second)
-		if len(w.finished) != 0 || len(w.task.Report().GetOpenFiles()) != 1 {
-			t.Errorf("published %v before the interval, open %v", w.finished, w.task.Report().GetOpenFiles())
+		w.task.Trigger(1, checkpoint.Periodic)
+		state := w.acked(1)
+		if p := state.Sink.Pending; len(p) != 1 || p[0].Rows != 2 || state.Splits[0].Next != 2 {
+			t.Errorf("state %+v", state)
 		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if len(w.finished) != 1 || w.finished[0].Rows != 2 {
-			t.Errorf("published %v", w.finished)
+		time.Sleep(time.Minute)
+		if rows := w.rows(); rows != 0 || w.reader.committed() != nil {
+			t.Errorf("%d rows are published, %v committed before the checkpoint", rows, w.reader.committed())
 		}
-		w.reader.mu.Lock()
-		defer w.reader.mu.Unlock()
-		if last := w.reader.commits[len(w.reader.commits)-1]; last[0].Offset != 2 {
+		w.task.Commit(1)
+		if rows := w.rows(); rows != 2 {
+			t.Errorf("%d rows are published", rows)
+		}
+		if last := w.reader.committed(); len(last) != 1 || last[0].Offset != 2 {
 			t.Errorf("committed %v", last)
 		}
 	})
@@ -417,6 +518,9 @@ func TestSlowCommits(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			w.reader.put(records(0, 10+i))
 			w.wants("rows 1", fmt.Sprint("watermark ", 10+i))
+			w.task.Trigger(checkpoint.ID(i+1), checkpoint.Periodic)
+			w.wants(fmt.Sprint("barrier ", i+1))
+			w.task.Commit(checkpoint.ID(i + 1))
 		}
 		begin := time.Now()
 		w.cancel(ErrCanceled)
