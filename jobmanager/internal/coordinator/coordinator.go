@@ -86,6 +86,14 @@ type Progress struct {
 	TriggeredMs int64
 	Waiting     []checkpoint.Subtask // those that have not acked; none while it is being committed
 	Subtasks    int                  // all
+	Acks        []Ack                // of those that have acked, or had ended before, by subtask
+}
+
+// Ack is that a subtask's state came.
+type Ack struct {
+	Subtask checkpoint.Subtask
+	AtMs    int64 // the trigger's time for a subtask that had ended before
+	Bytes   int64 // of keyed state
 }
 
 // Progress returns nil when no checkpoint is under way.
@@ -94,7 +102,9 @@ func (c *Coordinator) Progress() *Progress {
 		return nil
 	}
 	p := c.pending
-	return &Progress{ID: p.id, Kind: p.kind, TriggeredMs: p.triggeredMs, Waiting: p.waiting(), Subtasks: len(p.subtasks)}
+	return &Progress{
+		ID: p.id, Kind: p.kind, TriggeredMs: p.triggeredMs, Waiting: p.waiting(), Subtasks: len(p.subtasks), Acks: p.acked(),
+	}
 }
 
 // Step takes an event at a time and returns what must be done. An event that no longer fits, such as one of an attempt that is
@@ -190,7 +200,7 @@ func (c *Coordinator) ended(e Ended) {
 		return
 	}
 	a.ended[subtask] = e
-	if p := c.pending; p != nil && p.attempt == a.number && e.Last < p.id && p.take(e.State) {
+	if p := c.pending; p != nil && p.attempt == a.number && e.Last < p.id && p.take(e.State, c.now) {
 		c.commitIfAcked()
 	}
 }

@@ -20,6 +20,7 @@ type pending struct {
 	deadline    time.Time // of the acks; zero for none
 	subtasks    map[checkpoint.Subtask]bool
 	states      map[checkpoint.Subtask]checkpoint.State // those that have acked, or had ended before
+	ackedMs     map[checkpoint.Subtask]int64            // when they came
 	hasRows     bool                                    // it is to publish rows that wait
 	acks        int                                     // without those that had ended
 	committing  bool
@@ -31,7 +32,7 @@ func (c *Coordinator) begin() {
 	a := c.attempt
 	p := &pending{
 		id: c.next, attempt: a.number, triggeredMs: c.now.UnixMilli(), subtasks: a.subtasks,
-		states: map[checkpoint.Subtask]checkpoint.State{}, hasRows: a.rowsWait,
+		states: map[checkpoint.Subtask]checkpoint.State{}, ackedMs: map[checkpoint.Subtask]int64{}, hasRows: a.rowsWait,
 	}
 	c.next++
 	c.pending = p
@@ -44,8 +45,8 @@ func (c *Coordinator) begin() {
 	}
 	a.rowsWait = false
 	a.nextPeriodic = c.now.Add(c.config.Interval)
-	for subtask, e := range a.ended {
-		p.states[subtask] = e.State
+	for _, e := range a.ended {
+		p.take(e.State, c.now)
 	}
 	if live := slices.DeleteFunc(slices.Clone(a.sources), a.hasEnded); len(live) > 0 {
 		c.do(Trigger{ID: p.id, Kind: p.kind, Attempt: p.attempt, Sources: live})
@@ -54,11 +55,11 @@ func (c *Coordinator) begin() {
 }
 
 // take counts a subtask's state, the first that comes, and reports whether it did.
-func (p *pending) take(s checkpoint.State) bool {
+func (p *pending) take(s checkpoint.State, now time.Time) bool {
 	if _, acked := p.states[s.Subtask]; acked || !p.subtasks[s.Subtask] {
 		return false
 	}
-	p.states[s.Subtask] = s
+	p.states[s.Subtask], p.ackedMs[s.Subtask] = s, now.UnixMilli()
 	return true
 }
 
@@ -70,6 +71,14 @@ func (p *pending) waiting() []checkpoint.Subtask {
 		_, acked := p.states[s]
 		return acked
 	})
+}
+
+func (p *pending) acked() []Ack {
+	var acks []Ack
+	for _, s := range sortedSubtasks(p.states) {
+		acks = append(acks, Ack{Subtask: s, AtMs: p.ackedMs[s], Bytes: p.states[s].Size()})
+	}
+	return acks
 }
 
 func (p *pending) blobs() []checkpoint.Blob {
@@ -92,7 +101,7 @@ func (c *Coordinator) isPending(id checkpoint.ID) bool {
 }
 
 func (c *Coordinator) acked(e Acked) {
-	if c.isPending(e.ID) && c.pending.take(e.State) {
+	if c.isPending(e.ID) && c.pending.take(e.State, c.now) {
 		c.pending.acks++
 		c.commitIfAcked()
 	}

@@ -9,7 +9,6 @@ import (
 	"pencere/jobmanager/internal/coordinator"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
-	"pencere/jobmanager/internal/view"
 	"pencere/pkg/checkpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
@@ -40,10 +39,14 @@ func newCoordinator(job *storagev1.Job, p *plan.Program) (*coordinator.Coordinat
 		}
 		committed = append(committed, c)
 	}
-	return coordinator.New(coordinator.Config{
+	return coordinator.New(coordination(p), committed, checkpoint.ID(job.GetReservedCheckpointId())), committed, nil
+}
+
+func coordination(p *plan.Program) coordinator.Config {
+	return coordinator.Config{
 		Interval: p.Job.Checkpoint.Interval, MinPause: checkpointPause, Timeout: checkpointTimeout,
 		Retained: retainedCheckpoint, MaxParallelism: p.Job.MaxParallelism,
-	}, committed, checkpoint.ID(job.GetReservedCheckpointId())), committed, nil
+	}
 }
 
 // coordinate feeds an event to the coordinator and does what it decides.
@@ -97,14 +100,7 @@ func (m *master) trigger(a coordinator.Trigger) {
 // commit makes a checkpoint exist. One whose ledger does not balance is kept all the same, and the job marked: the rows
 // are what they are, and hiding them would not mend the engine.
 func (m *master) commit(ctx context.Context, a coordinator.Commit) {
-	c := a.Checkpoint
-	counts := c.Ledger()
-	if err := counts.Balance(m.splitName); err != nil {
-		m.cfg.Logger.Error("ledger does not balance", "job_id", m.id, "checkpoint_id", c.ID, "error", err)
-		m.mu.Lock()
-		m.state.imbalance = err.Error()
-		m.mu.Unlock()
-	}
+	c, progress := a.Checkpoint, m.checkpoints.Progress()
 	command := &storagev1.CompleteCheckpoint{
 		JobId: m.id, CheckpointId: uint64(c.ID), Checkpoint: c.Encode(), Attempt: int32(c.Attempt),
 	}
@@ -115,14 +111,30 @@ func (m *master) commit(ctx context.Context, a coordinator.Commit) {
 	switch {
 	case err == nil:
 		m.latest = &c
+		m.account(c)
 		m.mu.Lock()
-		m.state.completed(c, m.cfg.Now().UnixMilli())
+		m.state.checkpoints.completed(progress, a.Subsumed, m.cfg.Now().UnixMilli())
 		m.mu.Unlock()
 		m.coordinate(ctx, coordinator.Committed{ID: c.ID})
 	case errors.Is(err, replica.ErrOldAttempt):
 		m.coordinate(ctx, coordinator.CommitFailed{ID: c.ID, Reason: err.Error()})
 	default:
 		m.resign(fmt.Errorf("keep checkpoint %d of job %s: %w", c.ID, m.id, err))
+	}
+}
+
+// account shows the ledger of a checkpoint.
+func (m *master) account(c checkpoint.Checkpoint) {
+	counts := c.Ledger()
+	imbalance := counts.Balance(m.splitName)
+	if imbalance != nil {
+		m.cfg.Logger.Error("ledger does not balance", "job_id", m.id, "checkpoint_id", c.ID, "error", imbalance)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.ledger, m.state.ledgerOf = counts, c.ID
+	if imbalance != nil {
+		m.state.imbalance = imbalance.Error()
 	}
 }
 
@@ -146,7 +158,7 @@ func (m *master) notifyComplete(a coordinator.NotifyComplete) {
 func (m *master) abort(a coordinator.Abort) {
 	m.cfg.Logger.Warn("checkpoint aborted", "job_id", m.id, "checkpoint_id", a.ID, "reason", a.Reason)
 	m.mu.Lock()
-	m.state.aborted(a, m.cfg.Now().UnixMilli())
+	m.state.checkpoints.aborted(a, m.cfg.Now().UnixMilli())
 	m.mu.Unlock()
 	m.tellAll(func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
 		return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointAbort{
@@ -233,6 +245,9 @@ func (m *master) left(ctx context.Context, status jobfsm.Status) {
 	case status.Terminal():
 		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job has ended"})
 		m.coordinate(ctx, coordinator.JobEnded{})
+		m.mu.Lock()
+		m.state.checkpoints.jobEnded()
+		m.mu.Unlock()
 	case status == jobfsm.Restarting, status == jobfsm.Failing, status == jobfsm.Cancelling:
 		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job is " + string(status)})
 	}
@@ -250,7 +265,7 @@ func (m *master) showCheckpoints() {
 	progress := m.checkpoints.Progress()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state.checkpointing = progress
+	m.state.checkpoints.underWay = progress
 }
 
 // checkpointAck takes a subtask's part in a checkpoint from a taskmanager.
@@ -286,26 +301,3 @@ func (m *master) checkpointRequest(r *controlv1.CheckpointRequest) {
 		Last: checkpoint.ID(r.GetLastCheckpointId()),
 	})
 }
-
-// completed notes a checkpoint for showing.
-func (s *state) completed(c checkpoint.Checkpoint, now int64) {
-	s.checkpointCounts.Completed++
-	s.ledger = c.Ledger()
-	s.remember(view.Checkpoint{
-		ID: uint64(c.ID), Status: view.CheckpointCompleted, Savepoint: c.Kind.IsSavepoint(), Triggered: c.TriggeredMs,
-		Acked: c.CompletedMs, Ended: now, Bytes: c.Size(), Subtasks: len(c.States),
-	})
-}
-
-func (s *state) aborted(a coordinator.Abort, now int64) {
-	s.checkpointCounts.Failed++
-	s.remember(view.Checkpoint{ID: uint64(a.ID), Status: view.CheckpointFailed, Ended: now, Failure: a.Reason})
-}
-
-func (s *state) remember(c view.Checkpoint) {
-	s.checkpointHistory = append(s.checkpointHistory, c)
-	s.checkpointHistory = s.checkpointHistory[max(0, len(s.checkpointHistory)-checkpointsShown):]
-}
-
-// checkpointsShown is how many ended checkpoints are listed, Flink's web.checkpoints.history.
-const checkpointsShown = 10

@@ -81,7 +81,7 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 	}
 	if n := len(committed); n > 0 {
 		m.latest = &committed[n-1]
-		m.state.ledger = m.latest.Ledger()
+		m.account(*m.latest)
 	}
 	return m, nil
 }
@@ -205,7 +205,7 @@ func (m *master) requestSlots(ctx context.Context, attempt int) {
 	m.mu.Lock()
 	m.state.beginAttempt(attempt)
 	if m.latest != nil {
-		m.state.checkpointCounts.Restored, m.state.checkpointCounts.RestoredAt = uint64(m.latest.ID), m.cfg.Now().UnixMilli()
+		m.state.checkpoints.restored(*m.latest, m.cfg.Now().UnixMilli())
 	}
 	m.mu.Unlock()
 	m.cfg.Slots.Request(m.id, claim{m, attempt})

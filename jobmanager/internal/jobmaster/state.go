@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"pencere/jobmanager/internal/coordinator"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
@@ -40,11 +39,10 @@ type state struct {
 	finished    map[string]view.File // by name
 	open        map[jobfsm.SubtaskID][]view.File
 
-	checkpointCounts  view.Checkpoints // without history
-	checkpointHistory []view.Checkpoint
-	checkpointing     *coordinator.Progress // nil when none is under way
-	ledger            ledger.Ledger         // of the newest checkpoint
-	imbalance         string                // what is wrong with a ledger
+	checkpoints checkpointStats
+	ledger      ledger.Ledger // of checkpoint ledgerOf, the newest
+	ledgerOf    checkpoint.ID
+	imbalance   string // what is wrong with a ledger
 }
 
 // subtask is the current attempt of one.
@@ -68,6 +66,7 @@ func newState(job *storagev1.Job, program *plan.Program) state {
 		name: job.GetName(), spec: job.GetSpec(), encodedPlan: job.GetPlan(), program: program,
 		status: replica.Status(job.GetStatus()), since: make(map[jobfsm.Status]int64), attempt: int(job.GetAttempt()),
 		finished: make(map[string]view.File), open: make(map[jobfsm.SubtaskID][]view.File),
+		checkpoints: checkpointStats{config: coordination(program)},
 	}
 	for status, at := range job.GetStatusTimesMs() {
 		s.since[replica.Status(storagev1.JobStatus(status))] = at
@@ -198,7 +197,11 @@ func (m *master) view() view.Job {
 	}
 	job.Failures = slices.Clone(s.failures)
 	slices.Reverse(job.Failures)
-	job.Checkpoints, job.Ledger, job.Imbalance = s.checkpointsView(), slices.Clone(s.ledger), s.imbalance
+	job.Checkpoints = s.checkpoints.view()
+	job.Ledger, job.LedgerCheckpoint, job.Imbalance = slices.Clone(s.ledger), uint64(s.ledgerOf), s.imbalance
+	for _, split := range s.splits {
+		job.SplitNames = append(job.SplitNames, view.SplitName{Topic: split.Topic, Partition: split.Partition})
+	}
 	for v, vertex := range s.program.Vertices {
 		shown := view.Vertex{
 			ID: vertex.ID, Name: vertex.Name, Keyed: vertex.Keyed,
@@ -212,19 +215,6 @@ func (m *master) view() view.Job {
 		job.Vertices = append(job.Vertices, shown)
 	}
 	return job
-}
-
-func (s *state) checkpointsView() view.Checkpoints {
-	shown := s.checkpointCounts
-	shown.History = slices.Clone(s.checkpointHistory)
-	slices.Reverse(shown.History)
-	if p := s.checkpointing; p != nil {
-		shown.UnderWay = &view.Checkpoint{
-			ID: uint64(p.ID), Status: view.CheckpointInProgress, Savepoint: p.Kind.IsSavepoint(),
-			Triggered: p.TriggeredMs, Subtasks: p.Subtasks, Acks: p.Subtasks - len(p.Waiting),
-		}
-	}
-	return shown
 }
 
 func (s *subtask) view(attempt int) view.Subtask {

@@ -13,6 +13,7 @@ import (
 	"pencere/jobmanager/internal/jobmaster"
 	"pencere/jobmanager/internal/rest"
 	"pencere/jobmanager/internal/view"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/plan"
 	"pencere/web"
@@ -152,12 +153,63 @@ func newJob(id string, status jobfsm.Status) view.Job {
 		newVertex(windowVertex, "GroupWindowAggregate[4] -> Calc[5]", 2, state),
 		newVertex(writerVertex, "Sink: csv[6]", 1, state),
 	}
+	j.Checkpoints = newCheckpoints(id)
 	for i := range j.Vertices {
 		for s := range j.Vertices[i].Subtasks {
 			j.Vertices[i].Subtasks[s].Attempt = j.Attempt
 		}
 	}
 	return j
+}
+
+// newCheckpoints are those of the recorded jobs, as far as they have any.
+func newCheckpoints(job string) view.Checkpoints {
+	newest := map[string]uint64{runningJob: 97, canceledJob: 13, finishedJob: 3}[job]
+	c := view.Checkpoints{Config: view.CheckpointConfig{Interval: 5_000, Timeout: 600_000}, Completed: int(newest)}
+	for id := newest; id > max(newest, 10)-10; id-- {
+		ended := newCheckpoint(id, view.CheckpointCompleted)
+		ended.Discarded = id < newest
+		c.History = append(c.History, *ended)
+		c.Durations, c.Sizes = append(c.Durations, int64(id)), append(c.Sizes, 1000*int64(id))
+	}
+	if newest > 0 {
+		c.LatestCompleted = &c.History[0]
+	}
+	if job == runningJob {
+		c.Failed, c.Restores = 5, 1
+		c.LatestSavepoint = newCheckpoint(30, view.CheckpointCompleted)
+		c.LatestSavepoint.Kind = checkpoint.Savepoint
+		c.LatestFailed = newCheckpoint(72, view.CheckpointFailed)
+		c.LatestFailed.Failure = "declined by subtask x/0: disk full"
+		c.Restored = &view.Restored{ID: 71, At: running}
+	}
+	return c
+}
+
+// newCheckpoint is triggered 1 s after the start for each of its number, and takes 23 ms. Nobody acks one that failed, and
+// not everybody one that is in progress.
+func newCheckpoint(id uint64, status view.CheckpointStatus) *view.Checkpoint {
+	c := &view.Checkpoint{ID: id, Status: status, Triggered: running + 1000*int64(id)}
+	ack := func(i int, after, bytes int64) view.CheckpointAck {
+		return view.CheckpointAck{Index: i, At: c.Triggered + after, Bytes: bytes}
+	}
+	c.Tasks = []view.CheckpointTask{
+		{VertexID: sourceVertex, Subtasks: 2, Acks: []view.CheckpointAck{ack(0, 17, 276), ack(1, 18, 276)}},
+		{VertexID: windowVertex, Subtasks: 2, Acks: []view.CheckpointAck{ack(0, 20, 60_000), ack(1, 23, 60_870)}},
+		{VertexID: writerVertex, Subtasks: 1, Acks: []view.CheckpointAck{ack(0, 18, 0)}},
+	}
+	switch status {
+	case view.CheckpointCompleted:
+		c.Ended = c.Triggered + 25
+	case view.CheckpointInProgress:
+		c.Tasks[1].Acks = c.Tasks[1].Acks[:1]
+	case view.CheckpointFailed:
+		c.Ended = c.Triggered + 3
+		for i := range c.Tasks {
+			c.Tasks[i].Acks = nil
+		}
+	}
+	return c
 }
 
 func newVertex(id, name string, parallelism int, state jobfsm.SubtaskState) view.Vertex {

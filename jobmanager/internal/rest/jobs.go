@@ -93,6 +93,8 @@ type jobInfo struct {
 	Attempt  int    `json:"attempt"`
 	Restarts int    `json:"restarts"`
 	Notice   string `json:"notice"`
+	// LedgerImbalance says what is wrong with the ledger, "" for nothing.
+	LedgerImbalance string `json:"ledger-imbalance"`
 }
 
 type vertexSummary struct {
@@ -119,7 +121,7 @@ func (s *server) jobDetails(r *http.Request) (any, error) {
 		ID: j.ID, Name: j.Name, State: j.Status, JobType: jobType, span: lifeOf(j, now),
 		MaxParallelism: orUnset(j.Plan.MaxParallelism), Now: now, Timestamps: make(map[jobfsm.Status]int64),
 		Vertices: make([]vertexSummary, len(j.Vertices)), StatusCounts: countStates(nil), Plan: planOf(j),
-		Attempt: j.Attempt, Restarts: j.Restarts, Notice: j.Notice,
+		Attempt: j.Attempt, Restarts: j.Restarts, Notice: j.Notice, LedgerImbalance: j.Imbalance,
 	}
 	for _, status := range jobfsm.Statuses {
 		info.Timestamps[status] = j.Since[status]

@@ -12,6 +12,7 @@ import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/view"
 	"pencere/pkg/javafmt"
+	"pencere/pkg/ledger"
 )
 
 // metric is a value under a name. Flink writes values as text; text is the number as Java writes it.
@@ -271,7 +272,41 @@ func jobMetricsOf(j view.Job, now int64) []metric {
 	if broke := j.Since[jobfsm.Restarting]; broke > 0 && j.Status != jobfsm.Running {
 		down = now - broke
 	}
-	return append(metrics, whole("uptime", since(j, jobfsm.Running, now)), whole("downtime", down))
+	metrics = append(metrics, whole("uptime", since(j, jobfsm.Running, now)), whole("downtime", down))
+	return slices.Concat(metrics, checkpointMetricsOf(j.Checkpoints), ledgerMetricsOf(j.Ledger))
+}
+
+// checkpointMetricsOf has -1 for what is not there yet, as Flink.
+func checkpointMetricsOf(c view.Checkpoints) []metric {
+	counts := countCheckpoints(c)
+	id, size, duration, restored := int64(-1), int64(-1), int64(-1), int64(-1)
+	if latest := briefly(c.LatestCompleted); latest != nil {
+		id, size, duration = int64(latest.ID), latest.StateSize, latest.EndToEndDuration
+	}
+	if c.Restored != nil {
+		restored = c.Restored.At
+	}
+	return []metric{
+		whole("totalNumberOfCheckpoints", int64(counts.Total)),
+		whole("numberOfInProgressCheckpoints", int64(counts.InProgress)),
+		whole("numberOfCompletedCheckpoints", int64(counts.Completed)),
+		whole("numberOfFailedCheckpoints", int64(counts.Failed)),
+		whole("lastCompletedCheckpointId", id),
+		whole("lastCheckpointSize", size),
+		whole("lastCheckpointFullSize", size),
+		whole("lastCheckpointDuration", duration),
+		whole("lastCheckpointRestoreTimestamp", restored),
+	}
+}
+
+// ledgerMetricsOf is what Flink does not count: the records of all splits by what became of them, and how many are missing.
+func ledgerMetricsOf(l ledger.Ledger) []metric {
+	total := l.Total()
+	return []metric{
+		whole("ledgerRead", total.Read), whole("ledgerEmitted", total.Emitted), whole("ledgerFiltered", total.Filtered),
+		whole("ledgerLate", total.Late), whole("ledgerDeadLettered", total.DeadLettered), whole("ledgerSkipped", total.Skipped),
+		whole("ledgerCollapsed", total.Collapsed), whole("ledgerOpen", total.Open), whole("ledgerDifference", total.Difference()),
+	}
 }
 
 // since is how long the job has been in a status that it is in now, else 0.

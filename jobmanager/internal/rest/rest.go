@@ -71,10 +71,11 @@ type handler func(r *http.Request) (any, error)
 
 func (s *server) handlers() map[string]handler {
 	const (
-		job     = "/jobs/{jobid}"
-		vertex  = job + "/vertices/{vertexid}"
-		subtask = vertex + "/subtasks/{subtaskindex}"
-		tm      = "/taskmanagers/{taskmanagerid}"
+		job        = "/jobs/{jobid}"
+		checkpoint = job + "/checkpoints/details/{checkpointid}"
+		vertex     = job + "/vertices/{vertexid}"
+		subtask    = vertex + "/subtasks/{subtaskindex}"
+		tm         = "/taskmanagers/{taskmanagerid}"
 	)
 	return map[string]handler{
 		"GET /health":                 s.health,
@@ -106,10 +107,14 @@ func (s *server) handlers() map[string]handler {
 		"GET " + job + "/metrics":                s.jobMetrics,
 		"GET " + job + "/checkpoints":            s.checkpoints,
 		"GET " + job + "/checkpoints/config":     s.checkpointsConfig,
+		"GET " + job + "/ledger":                 s.ledger,
 		"GET " + job + "/files":                  s.files,
 		"GET " + job + "/splits":                 s.splits,
 		"GET " + job + "/jobmanager/config":      s.jobmanagerConfig,
 		"GET " + job + "/jobmanager/environment": s.jobmanagerEnvironment,
+
+		"GET " + checkpoint:                          s.checkpointDetails,
+		"GET " + checkpoint + "/subtasks/{vertexid}": s.checkpointTask,
 
 		"GET " + vertex:                            s.vertexDetails,
 		"GET " + vertex + "/subtasktimes":          s.subtaskTimes,

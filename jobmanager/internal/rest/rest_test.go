@@ -45,8 +45,6 @@ func TestNotServed(t *testing.T) {
 		{"PUT", job + "/resource-requirements", "/config says web-rescale: false"},
 		{"PATCH", job + "/rescaling", "Flink's answers that it is disabled"},
 		{"PATCH", job + "/clientHeartbeat", "no client is waited for"},
-		{"GET", job + "/checkpoints/details/1", "there are no checkpoints"},
-		{"GET", job + "/checkpoints/details/1/subtasks/" + sourceVertex, "there are no checkpoints"},
 		{"POST", job + "/checkpoints", "there are no checkpoints"},
 		{"GET", job + "/checkpoints/" + unknownJob, "there are no checkpoints"},
 		{"POST", job + "/savepoints", "there are no savepoints"},

@@ -152,23 +152,24 @@ func distributionOf(values []int64) distribution {
 	}
 	return distribution{
 		Min: values[0], Max: values[len(values)-1], Avg: sum / int64(len(values)), Sum: sum,
-		Median: percentile(values, 50), P25: percentile(values, 25), P75: percentile(values, 75), P95: percentile(values, 95),
+		Median: int64(percentile(values, 50)), P25: int64(percentile(values, 25)),
+		P75: int64(percentile(values, 75)), P95: int64(percentile(values, 95)),
 	}
 }
 
 // percentile estimates as the library that Flink uses does: at position p*(n+1)/100, from 1, between the two values
 // beside it (https://commons.apache.org/proper/commons-math/, class Percentile, estimation type LEGACY).
-func percentile(sorted []int64, p float64) int64 {
+func percentile(sorted []int64, p float64) float64 {
 	position := p * float64(len(sorted)+1) / 100
 	below := int(position)
 	switch {
 	case below < 1:
-		return sorted[0]
+		return float64(sorted[0])
 	case below >= len(sorted):
-		return sorted[len(sorted)-1]
+		return float64(sorted[len(sorted)-1])
 	default:
 		low, high := float64(sorted[below-1]), float64(sorted[below])
-		return int64(low + (position-float64(below))*(high-low))
+		return low + (position-float64(below))*(high-low)
 	}
 }
 

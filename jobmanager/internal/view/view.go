@@ -4,6 +4,7 @@ package view
 
 import (
 	"pencere/jobmanager/internal/jobfsm"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
@@ -28,8 +29,10 @@ type Job struct {
 	// Failures are the newest first.
 	Failures    []Failure
 	Checkpoints Checkpoints
-	// Ledger is that of the newest checkpoint.
-	Ledger ledger.Ledger
+	// Ledger is that of a checkpoint, the newest; 0 for none. SplitNames are by the numbers of its splits.
+	Ledger           ledger.Ledger
+	LedgerCheckpoint uint64
+	SplitNames       []SplitName
 	// Imbalance says what is wrong with a ledger; "" when all balanced.
 	Imbalance string
 	// Notice is a sentence about what the job waits for; "" when it does not wait.
@@ -75,13 +78,32 @@ type Metrics struct {
 
 // Checkpoints are those of a job under this jobmanager.
 type Checkpoints struct {
+	Config            CheckpointConfig
 	Completed, Failed int
 	// UnderWay is the one that is, if any.
 	UnderWay *Checkpoint
-	History  []Checkpoint // ended ones, newest first
-	// Restored is the checkpoint that the attempt goes on from; 0 for none. RestoredAt is when it did.
-	Restored   uint64
-	RestoredAt int64
+	History  []Checkpoint // the last that ended, newest first
+	// The newest of their kinds, which may be older than the history; nil without one. Savepoint is a completed one.
+	LatestCompleted, LatestSavepoint, LatestFailed *Checkpoint
+	// Durations (ms, trigger to last ack) and Sizes (bytes of keyed state) are those of the last that completed.
+	Durations, Sizes []int64
+	// Restored is what the job last went on from, nil if it never did, and Restores how often it did.
+	Restored *Restored
+	Restores int
+}
+
+// CheckpointConfig says when a job takes checkpoints. Times are durations in ms.
+type CheckpointConfig struct {
+	Interval          int64 // 0: only when rows wait to be published
+	Timeout, MinPause int64
+	TolerableFailures int
+}
+
+// Restored says that a job went on from a checkpoint.
+type Restored struct {
+	ID   uint64
+	Kind checkpoint.Kind
+	At   int64
 }
 
 // CheckpointStatus is how a checkpoint stands, by Flink's names.
@@ -97,15 +119,27 @@ const (
 // Checkpoint is a checkpoint of a job.
 type Checkpoint struct {
 	ID        uint64
+	Kind      checkpoint.Kind
 	Status    CheckpointStatus
-	Savepoint bool
 	Triggered int64
-	Acked     int64 // when the last subtask had acked
-	Ended     int64 // when it was committed or failed
-	Bytes     int64 // of keyed state
-	Subtasks  int
-	Acks      int // so far
+	Ended     int64            // when it was committed or failed
+	Tasks     []CheckpointTask // by vertex
 	Failure   string
+	Discarded bool // later ones took its place, or the job has ended
+}
+
+// CheckpointTask is a vertex' part in a checkpoint.
+type CheckpointTask struct {
+	VertexID string
+	Subtasks int
+	Acks     []CheckpointAck // of those that have acked, by index
+}
+
+// CheckpointAck is a subtask's part in a checkpoint.
+type CheckpointAck struct {
+	Index int
+	At    int64
+	Bytes int64 // of keyed state
 }
 
 // SplitState says what a source does with a split.
@@ -117,6 +151,12 @@ const (
 	SplitWaiting  SplitState = "waiting"
 	SplitFinished SplitState = "finished"
 )
+
+// SplitName names a split of a source.
+type SplitName struct {
+	Topic     string
+	Partition int32
+}
 
 // Split is the progress of a source's split.
 type Split struct {

@@ -1,0 +1,58 @@
+package rest
+
+import (
+	"net/http"
+
+	"pencere/jobmanager/internal/view"
+	"pencere/pkg/ledger"
+)
+
+// fates are what became of the records that were read: Read is the sum of the others.
+type fates struct {
+	Read         int64 `json:"read"`
+	Emitted      int64 `json:"emitted"`
+	Filtered     int64 `json:"filtered"`
+	Late         int64 `json:"late"`
+	DeadLettered int64 `json:"dead-lettered"`
+	Skipped      int64 `json:"skipped"`
+	Collapsed    int64 `json:"collapsed"`
+	Open         int64 `json:"open"`
+}
+
+func fatesOf(e ledger.Entry) fates {
+	return fates{e.Read, e.Emitted, e.Filtered, e.Late, e.DeadLettered, e.Skipped, e.Collapsed, e.Open}
+}
+
+type splitFates struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	fates
+}
+
+// ledgerInfo is the ledger of the newest checkpoint, whose id is 0 when there is none yet.
+type ledgerInfo struct {
+	Balanced     bool         `json:"balanced"`
+	Imbalance    string       `json:"imbalance"`
+	CheckpointID uint64       `json:"checkpoint-id"`
+	Total        fates        `json:"total"`
+	Splits       []splitFates `json:"splits"`
+}
+
+func (s *server) ledger(r *http.Request) (any, error) {
+	j, err := s.job(r)
+	if err != nil {
+		return nil, err
+	}
+	answer := ledgerInfo{
+		Balanced: j.Imbalance == "", Imbalance: j.Imbalance, CheckpointID: j.LedgerCheckpoint, Total: fatesOf(j.Ledger.Total()),
+		Splits: []splitFates{},
+	}
+	for _, e := range j.Ledger {
+		name := view.SplitName{Partition: -1} // a split that the job does not know
+		if int(e.Split) < len(j.SplitNames) {
+			name = j.SplitNames[e.Split]
+		}
+		answer.Splits = append(answer.Splits, splitFates{name.Topic, name.Partition, fatesOf(e)})
+	}
+	return answer, nil
+}
