@@ -16,6 +16,9 @@ PACKAGES ?= ./...
 BENCHFLAGS ?=
 # What `make breaking` compares the schemas with.
 AGAINST ?= .git\#ref=HEAD~1
+# How many clusters `make chaos` makes suffer, for 30 s each, and the first one's seed, if it is not to be random.
+RUNS ?= 50
+SEED ?=
 
 .PHONY: help
 help: ## Show the targets
@@ -34,6 +37,10 @@ test: ## Run all Go tests: unit tests with the race detector, then end to end on
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a real Kafka
 	.ci/e2e -v
+
+.PHONY: chaos
+chaos: ## Kill and stop the programs and Kafka at random during RUNS runs and compare every row (SEED=n deals the same blows)
+	PENCERE_CHAOS_RUNS=$(RUNS) PENCERE_CHAOS_SEED=$(SEED) go test -tags e2e,chaos -count=1 -timeout 0 -v -run TestChaosCampaign ./submitter/e2e
 
 .PHONY: lint
 lint: ## Check format, vet, lint Go and schemas, and the import rules
