@@ -32,16 +32,18 @@ type Config struct {
 
 // Cluster is a running cluster. Its methods are safe for concurrent use.
 type Cluster struct {
-	cfg        Config
-	temporary  string // directory to remove, or ""
-	jobManager *jobmanager.Daemon
-	client     *client.Client
-	cancel     context.CancelCauseFunc
-	ctx        context.Context //nolint:containedctx // the lifetime of the daemons, which is the cluster's
-	running    sync.WaitGroup
+	cfg       Config
+	temporary string // directory to remove, or ""
+	client    *client.Client
+	cancel    context.CancelCauseFunc
+	ctx       context.Context //nolint:containedctx // the lifetime of the daemons, which is the cluster's
+	running   sync.WaitGroup
 
-	mu   sync.Mutex
-	errs []error // of daemons that ended by themselves
+	mu             sync.Mutex
+	jobManager     *jobmanager.Daemon
+	jobManagerCfg  jobmanager.Config // with the addresses that it listens on
+	stopJobManager func()
+	errs           []error // of daemons that ended by themselves
 }
 
 // Start starts a cluster and returns when all taskmanagers are registered, or ctx has ended. Close must follow.
@@ -67,15 +69,13 @@ func (c *Cluster) start(ctx context.Context) error {
 	if rest == "" {
 		rest = loopback
 	}
-	var err error
-	c.jobManager, err = jobmanager.New(jobmanager.Config{
+	err := c.startJobManager(jobmanager.Config{
 		ID: "jm1", DataDir: dir, RestAddr: rest, RPCAddr: loopback, RaftAddr: loopback, Version: version.String(),
 		Log: c.cfg.Log.With("program", "jobmanager"),
 	})
 	if err != nil {
-		return fmt.Errorf("start jobmanager: %w", err)
+		return err
 	}
-	c.goRun(func() error { return errors.Join(c.jobManager.Run(c.ctx), c.jobManager.Close()) })
 	for range c.cfg.TaskManagers {
 		if _, err := c.AddTaskManager(); err != nil {
 			return err
@@ -85,6 +85,38 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	return c.awaitTaskManagers(ctx, c.cfg.TaskManagers)
+}
+
+func (c *Cluster) startJobManager(cfg jobmanager.Config) error {
+	d, err := jobmanager.New(cfg)
+	if err != nil {
+		return fmt.Errorf("start jobmanager: %w", err)
+	}
+	cfg.RestAddr, cfg.RPCAddr = d.RestAddr(), d.RPCAddr()
+	ctx, cancel := context.WithCancel(c.ctx)
+	ended := make(chan struct{})
+	c.mu.Lock()
+	c.jobManager, c.jobManagerCfg = d, cfg
+	c.stopJobManager = func() {
+		cancel()
+		<-ended
+	}
+	c.mu.Unlock()
+	c.goRun(func() error {
+		defer close(ended)
+		defer cancel()
+		return errors.Join(d.Run(ctx), d.Close())
+	})
+	return nil
+}
+
+// RestartJobManager ends the jobmanager, as its program's end would, and starts it again on the same data and addresses.
+func (c *Cluster) RestartJobManager() error {
+	c.mu.Lock()
+	cfg, stop := c.jobManagerCfg, c.stopJobManager
+	c.mu.Unlock()
+	stop()
+	return c.startJobManager(cfg)
 }
 
 // goRun runs a daemon. One that fails ends the cluster.
@@ -102,7 +134,7 @@ func (c *Cluster) goRun(run func() error) {
 // AddTaskManager starts a further taskmanager. stop ends it, as its program's end would, and returns when it has.
 func (c *Cluster) AddTaskManager() (stop func(), err error) {
 	d, err := taskmanager.New(taskmanager.Config{
-		JobManagers: []string{c.jobManager.RPCAddr()}, Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
+		JobManagers: []string{c.current().RPCAddr()}, Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
 		Log: c.cfg.Log.With("program", "taskmanager"),
 	})
 	if err != nil {
@@ -144,7 +176,13 @@ func (c *Cluster) awaitTaskManagers(ctx context.Context, n int) error {
 }
 
 // RestAddr returns host:port of REST and the web UI.
-func (c *Cluster) RestAddr() string { return c.jobManager.RestAddr() }
+func (c *Cluster) RestAddr() string { return c.current().RestAddr() }
+
+func (c *Cluster) current() *jobmanager.Daemon {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jobManager
+}
 
 // Client returns a client of the cluster. Close closes it.
 func (c *Cluster) Client() *client.Client { return c.client }

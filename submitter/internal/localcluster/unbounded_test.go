@@ -203,7 +203,7 @@ func TestTaskManagerLost(t *testing.T) {
 	j.wantRows([]string{})
 }
 
-// A job that may restart reads again from its start when a taskmanager is lost, on the slots that are left.
+// A job that may restart goes on when a taskmanager is lost, on the slots that are left.
 func TestRestart(t *testing.T) {
 	f := newFixture(t, 1)
 	stop, err := f.cluster.AddTaskManager()

@@ -1,0 +1,162 @@
+package localcluster_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"pencere/submitter/internal/client"
+)
+
+// Whatever dies in the middle of a job, its finished files hold each row once. Each run is told by its seed.
+func TestExactlyOnce(t *testing.T) {
+	for _, passThrough := range []bool{false, true} {
+		for _, parallelism := range []int{1, 2} {
+			for seed := range uint64(3) {
+				t.Run(fmt.Sprintf("pass-through=%t,parallelism=%d,seed=%d", passThrough, parallelism, seed), func(t *testing.T) {
+					t.Parallel()
+					c := newChaos(t, seed)
+					c.run(spec{parallelism: parallelism, passThrough: passThrough, restarts: 1000})
+				})
+			}
+		}
+	}
+}
+
+// chaos is a job whose processes die while its topic is written to.
+type chaos struct {
+	*fixture
+	random       *rand.Rand
+	taskManagers []func() // each stops one
+	clock        []float64
+	id           int
+}
+
+func newChaos(t *testing.T, seed uint64) *chaos {
+	c := &chaos{fixture: newFixture(t, 0), random: rand.New(rand.NewPCG(seed, 5)), clock: make([]float64, 3)}
+	for range 2 {
+		c.addTaskManager()
+	}
+	return c
+}
+
+func (c *chaos) addTaskManager() {
+	c.t.Helper()
+	stop, err := c.cluster.AddTaskManager()
+	c.check(err)
+	c.taskManagers = append(c.taskManagers, stop)
+}
+
+// run writes, kills, and writes on, and compares the rows with the oracle's.
+func (c *chaos) run(s spec) {
+	c.t.Helper()
+	all := make(partitions, len(c.clock))
+	s.topic = c.topic(all)
+	j := c.submit(s)
+	for range 4 {
+		more := c.listings(150)
+		c.produce(s.topic, more)
+		for p := range all {
+			all[p] = append(all[p], more[p]...)
+		}
+		if c.random.IntN(2) == 0 {
+			c.read(j, all)
+		}
+		c.pause(time.Duration(c.random.IntN(250)) * time.Millisecond)
+		c.kill()
+	}
+	last := records(at(1_000_000, 1_000_000)) // passes every window's end
+	want, late := s.oracle(all)
+	if s.passThrough {
+		for p := range all {
+			all[p] = append(all[p], last...)
+		}
+		want, _ = s.oracle(all)
+	}
+	c.t.Logf("%d rows, %d late", len(want), late)
+	c.produce(s.topic, partitions{last, last, last})
+	j.awaitRows(want)
+	c.balanced(j)
+	j.cancel()
+	j.wantRows(want)
+}
+
+// listings makes records that go on in time, some of them out of order, too late, or repeated.
+func (c *chaos) listings(n int) partitions {
+	more := make(partitions, len(c.clock))
+	for range n {
+		p := c.random.IntN(len(c.clock))
+		c.clock[p] += 3 * c.random.Float64()
+		seconds := c.clock[p] - 4*c.random.Float64()
+		if c.random.IntN(10) == 0 {
+			seconds -= 60
+		}
+		l := at(c.id, seconds)
+		l.at = l.at.Truncate(time.Millisecond)
+		more[p] = append(more[p], l.json())
+		if c.random.IntN(10) == 0 {
+			more[p] = append(more[p], l.json())
+		}
+		c.id++
+	}
+	return more
+}
+
+// read waits until the job has read all there is.
+func (c *chaos) read(j job, all partitions) {
+	c.t.Helper()
+	j.poll("all is read", func() bool {
+		splits, err := c.jobs.Splits(c.ctx, j.id)
+		if err != nil || len(splits) != len(all) { // the jobmanager that was started a moment ago does not lead yet
+			return false
+		}
+		for _, s := range splits {
+			if s.Offset < int64(len(all[s.Partition])) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// pause lets the job run for a while, so that it is somewhere between two checkpoints.
+func (c *chaos) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+	}
+}
+
+// kill ends one of the processes, or all, and starts another in its place.
+func (c *chaos) kill() {
+	c.t.Helper()
+	what := c.random.IntN(4)
+	c.t.Logf("kill %s", []string{"a taskmanager", "the jobmanager", "a taskmanager and the jobmanager", "all taskmanagers"}[what])
+	if what != 1 {
+		c.taskManagers[0]()
+		c.taskManagers = c.taskManagers[1:]
+	}
+	if what == 3 {
+		c.taskManagers[0]()
+		c.taskManagers = nil
+	}
+	if what == 1 || what == 2 {
+		c.check(c.cluster.RestartJobManager())
+	}
+	for len(c.taskManagers) < 2 {
+		c.addTaskManager()
+	}
+}
+
+// balanced fails if the engine found that it has lost or doubled a record.
+func (c *chaos) balanced(j job) {
+	c.t.Helper()
+	now, err := c.jobs.Job(c.ctx, j.id)
+	c.check(err)
+	if now.State != client.Running {
+		c.t.Errorf("the job is %s", now.State)
+	}
+}
