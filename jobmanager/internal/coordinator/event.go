@@ -100,6 +100,7 @@ type (
 	Commit struct {
 		Checkpoint checkpoint.Checkpoint
 		Subsumed   []checkpoint.ID
+		Last       bool // no other checkpoint of the attempt follows: the job ends with this one
 	}
 	// NotifyComplete tells the subtasks of the attempt, if they still run, that a checkpoint is committed: sinks publish, sources
 	// commit offsets. Request is the user's, or "".

@@ -66,6 +66,9 @@ func (p *pending) take(s checkpoint.State, now time.Time) bool {
 // final reports whether the checkpoint is complete and of final states alone: nothing can follow.
 func (p *pending) final() bool { return p.acks == 0 }
 
+// last reports whether no other checkpoint of the attempt follows.
+func (p *pending) last() bool { return p.final() || p.kind.Stops() }
+
 func (p *pending) waiting() []checkpoint.Subtask {
 	return slices.DeleteFunc(sortedSubtasks(p.subtasks), func(s checkpoint.Subtask) bool {
 		_, acked := p.states[s]
@@ -123,7 +126,7 @@ func (c *Coordinator) commitIfAcked() {
 	for _, subtask := range sortedSubtasks(p.states) {
 		complete.States = append(complete.States, p.states[subtask])
 	}
-	c.do(Commit{Checkpoint: complete, Subsumed: p.subsumed})
+	c.do(Commit{Checkpoint: complete, Subsumed: p.subsumed, Last: p.last()})
 }
 
 // subsumedBy returns the periodic checkpoints that are too many once p is committed, the oldest.
@@ -151,7 +154,7 @@ func (c *Coordinator) committed(e Committed) {
 	c.do(NotifyComplete{ID: p.id, Kind: p.kind, Attempt: p.attempt, Request: p.request})
 	if a := c.attempt; a != nil && a.number == p.attempt {
 		a.completed, a.lastEnd, a.failures = p.id, c.now, 0
-		if p.final() || p.kind.Stops() {
+		if p.last() {
 			c.close("the job is ending")
 		}
 	}

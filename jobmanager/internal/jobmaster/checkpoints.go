@@ -60,7 +60,7 @@ func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
 		case coordinator.Commit:
 			m.commit(ctx, a)
 		case coordinator.NotifyComplete:
-			m.notifyComplete(a)
+			m.notifyComplete(ctx, a)
 		case coordinator.Abort:
 			m.abort(a)
 		case coordinator.FailJob:
@@ -107,10 +107,19 @@ func (m *master) commit(ctx context.Context, a coordinator.Commit) {
 	for _, id := range a.Subsumed {
 		command.Subsumed = append(command.Subsumed, uint64(id))
 	}
-	err := m.cfg.Log.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_CompleteCheckpoint{CompleteCheckpoint: command}})
+	audit, err := m.audit.extend(c, m.begun(), a.Last)
+	if err == nil {
+		err = audit.store(command)
+	}
+	if err != nil {
+		m.coordinate(ctx, coordinator.CommitFailed{ID: c.ID, Reason: err.Error()})
+		return
+	}
+	err = m.cfg.Log.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_CompleteCheckpoint{CompleteCheckpoint: command}})
 	switch {
 	case err == nil:
-		m.latest = &c
+		m.latest, m.audit = &c, audit
+		m.showManifest()
 		m.account(c)
 		m.mu.Lock()
 		m.state.checkpoints.completed(progress, a.Subsumed, m.cfg.Now().UnixMilli())
@@ -146,13 +155,6 @@ func (m *master) splitName(number int32) string {
 		return m.state.splits[number].ID()
 	}
 	return fmt.Sprintf("split %d", number)
-}
-
-func (m *master) notifyComplete(a coordinator.NotifyComplete) {
-	m.tellAll(func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
-		return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointCommit{
-			CheckpointCommit: &controlv1.CheckpointCommit{Subtask: ref, CheckpointId: uint64(a.ID)}}}
-	})
 }
 
 func (m *master) abort(a coordinator.Abort) {
@@ -226,6 +228,7 @@ func (m *master) follow(ctx context.Context, e jobfsm.Event) {
 		m.attemptRuns = true
 		m.coordinate(ctx, coordinator.Running{Attempt: m.machine.Attempt()})
 	}
+	m.closeManifest()
 }
 
 // allRun reports whether every subtask of the attempt has begun to process.
@@ -249,6 +252,7 @@ func (m *master) left(ctx context.Context, status jobfsm.Status) {
 		m.state.checkpoints.jobEnded()
 		m.mu.Unlock()
 	case status == jobfsm.Restarting, status == jobfsm.Failing, status == jobfsm.Cancelling:
+		m.closing = nil
 		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job is " + string(status)})
 	}
 }

@@ -51,6 +51,7 @@ type Config struct {
 	Splits  NewEnumerator
 	Storage Storage
 	Logger  *slog.Logger
+	Version string // of the program, for manifests
 	Now     func() time.Time
 	Random  func() float64 // in [0, 1)
 	// ForgetAfter is how long a job that ended stays known (Flink's jobstore.expiration-time); 0 keeps it for ever.

@@ -16,6 +16,7 @@ import (
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/ledger"
+	"pencere/pkg/manifest"
 	"pencere/pkg/plan"
 )
 
@@ -39,10 +40,11 @@ type state struct {
 	finished    map[string]view.File // by name
 	open        map[jobfsm.SubtaskID][]view.File
 
-	checkpoints checkpointStats
-	ledger      ledger.Ledger // of checkpoint ledgerOf, the newest
-	ledgerOf    checkpoint.ID
-	imbalance   string // what is wrong with a ledger
+	checkpoints  checkpointStats
+	ledger       ledger.Ledger // of checkpoint ledgerOf, the newest
+	ledgerOf     checkpoint.ID
+	manifestHead manifest.Hash // zero without entries
+	imbalance    string        // what is wrong with a ledger
 }
 
 // subtask is the current attempt of one.
@@ -202,6 +204,7 @@ func (m *master) view() view.Job {
 	for _, split := range s.splits {
 		job.SplitNames = append(job.SplitNames, view.SplitName{Topic: split.Topic, Partition: split.Partition})
 	}
+	job.ManifestHead = s.manifestHead
 	for v, vertex := range s.program.Vertices {
 		shown := view.Vertex{
 			ID: vertex.ID, Name: vertex.Name, Keyed: vertex.Keyed,

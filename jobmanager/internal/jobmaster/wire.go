@@ -56,6 +56,9 @@ func (m *master) deployments(slots []slotpool.Slot) ([]deployment, error) {
 			}
 			if restored != nil {
 				d.Restored, d.RestoredId = restored[i].Encode(), uint64(m.latest.ID)
+				if d.ManifestEntries, err = m.audit.of(restored[i].Sink.Pending); err != nil {
+					return nil, err
+				}
 			}
 			if v == 0 {
 				d.Splits = m.state.owned(i, 0)

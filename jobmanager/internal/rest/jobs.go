@@ -10,6 +10,7 @@ import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/jobmaster"
 	"pencere/jobmanager/internal/view"
+	"pencere/pkg/manifest"
 )
 
 func (s *server) jobIDs(*http.Request) (any, error) {
@@ -93,8 +94,17 @@ type jobInfo struct {
 	Attempt  int    `json:"attempt"`
 	Restarts int    `json:"restarts"`
 	Notice   string `json:"notice"`
+	// ManifestHead is what the directory of the job's files ends with if it is whole: 64 hexadecimal digits; "" without files.
+	ManifestHead string `json:"manifest-head"`
 	// LedgerImbalance says what is wrong with the ledger, "" for nothing.
 	LedgerImbalance string `json:"ledger-imbalance"`
+}
+
+func manifestHead(j view.Job) string {
+	if j.ManifestHead == (manifest.Hash{}) {
+		return ""
+	}
+	return j.ManifestHead.String()
 }
 
 type vertexSummary struct {
@@ -121,7 +131,7 @@ func (s *server) jobDetails(r *http.Request) (any, error) {
 		ID: j.ID, Name: j.Name, State: j.Status, JobType: jobType, span: lifeOf(j, now),
 		MaxParallelism: orUnset(j.Plan.MaxParallelism), Now: now, Timestamps: make(map[jobfsm.Status]int64),
 		Vertices: make([]vertexSummary, len(j.Vertices)), StatusCounts: countStates(nil), Plan: planOf(j),
-		Attempt: j.Attempt, Restarts: j.Restarts, Notice: j.Notice, LedgerImbalance: j.Imbalance,
+		Attempt: j.Attempt, Restarts: j.Restarts, Notice: j.Notice, ManifestHead: manifestHead(j), LedgerImbalance: j.Imbalance,
 	}
 	for _, status := range jobfsm.Statuses {
 		info.Timestamps[status] = j.Since[status]

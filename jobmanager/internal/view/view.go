@@ -7,6 +7,7 @@ import (
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/ledger"
+	"pencere/pkg/manifest"
 	"pencere/pkg/plan"
 )
 
@@ -35,6 +36,8 @@ type Job struct {
 	SplitNames       []SplitName
 	// Imbalance says what is wrong with a ledger; "" when all balanced.
 	Imbalance string
+	// ManifestHead is the hash of the last entry of the job's manifest; zero without entries.
+	ManifestHead manifest.Hash
 	// Notice is a sentence about what the job waits for; "" when it does not wait.
 	Notice string
 }

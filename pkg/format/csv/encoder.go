@@ -44,12 +44,7 @@ func (e *RowError) Unwrap() error { return e.Err }
 // NewEncoder returns an encoder for batches of the Arrow schema that sqltype.Schema.Arrow gives. It fails for a column
 // whose type has no CSV form: an interval, or an untyped NULL.
 func NewEncoder(schema sqltype.Schema, options Options) (*Encoder, error) {
-	if options.FieldDelimiter == 0 {
-		options.FieldDelimiter = ','
-	}
-	if options.QuoteCharacter == 0 {
-		options.QuoteCharacter = '"'
-	}
+	options = options.withDefaults()
 	if options.DisableQuote {
 		options.QuoteCharacter = -1
 	}

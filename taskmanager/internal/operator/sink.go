@@ -38,6 +38,9 @@ func NewSink(p *plan.Program, writer *partfile.Writer, counters *Counters, alloc
 	return s
 }
 
+// InWindow says that the next rows are of the window from start to end, in ms.
+func (s *Sink) InWindow(start, end int64) { s.writer.InWindow(start, end) }
+
 // Rows implements Output.
 func (s *Sink) Rows(_ context.Context, rows Rows) error {
 	defer rows.Batch.Release()

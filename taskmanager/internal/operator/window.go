@@ -13,6 +13,7 @@ import (
 	"pencere/taskmanager/internal/exchange"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
@@ -133,6 +134,7 @@ func (w *Window) advance(ctx context.Context) error {
 	rows := int64(0)
 	err := w.store.Fire(watermark, func(batch arrow.RecordBatch) error {
 		rows += batch.NumRows()
+		w.sink.InWindow(bounds(batch))
 		return w.sink.Rows(ctx, Rows{Batch: batch})
 	})
 	if err != nil {
@@ -144,4 +146,11 @@ func (w *Window) advance(ctx context.Context) error {
 		w.fired = true
 	}
 	return w.sink.Watermark(ctx, watermark)
+}
+
+// bounds returns the start and the end of the window whose rows a batch of a Store has, in ms.
+func bounds(batch arrow.RecordBatch) (start, end int64) {
+	columns := batch.Columns()
+	first := func(column arrow.Array) int64 { return column.(*array.Decimal128).Value(0).HighBits() }
+	return first(columns[len(columns)-2]), first(columns[len(columns)-1])
 }

@@ -145,7 +145,7 @@ var purposes = map[controlv1.CheckpointKind]checkpoint.Kind{
 // CommitCheckpoint makes a subtask publish its part of a checkpoint.
 func (t *Table) CommitCheckpoint(m *controlv1.CheckpointCommit) {
 	if task := t.task(m.GetSubtask()); task != nil {
-		task.Commit(checkpoint.ID(m.GetCheckpointId()))
+		task.Commit(m)
 	}
 }
 

@@ -47,7 +47,8 @@ const (
 type order struct {
 	kind       orderKind
 	checkpoint checkpoint.ID
-	purpose    checkpoint.Kind // of orderTrigger
+	purpose    checkpoint.Kind             // of orderTrigger
+	commit     *controlv1.CheckpointCommit // of orderCommit
 }
 
 // Trigger makes a source subtask send the barrier of a checkpoint.
@@ -56,7 +57,9 @@ func (s *Subtask) Trigger(id checkpoint.ID, purpose checkpoint.Kind) {
 }
 
 // Commit makes the subtask publish what it put into a checkpoint, which is committed.
-func (s *Subtask) Commit(id checkpoint.ID) { s.order(order{kind: orderCommit, checkpoint: id}) }
+func (s *Subtask) Commit(c *controlv1.CheckpointCommit) {
+	s.order(order{kind: orderCommit, checkpoint: checkpoint.ID(c.GetCheckpointId()), commit: c})
+}
 
 // Abort makes the subtask forget its part of a checkpoint. What it holds goes into the next one.
 func (s *Subtask) Abort(id checkpoint.ID) { s.order(order{kind: orderAbort, checkpoint: id}) }
@@ -136,7 +139,7 @@ func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoi
 }
 
 // commit publishes a checkpoint. done says that the subtask ends with it.
-func (p *participant) commit(id checkpoint.ID) (done bool, err error) {
+func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit) (done bool, err error) {
 	c, acked := p.cuts[id]
 	switch {
 	case acked:
@@ -147,7 +150,7 @@ func (p *participant) commit(id checkpoint.ID) (done bool, err error) {
 		return false, nil
 	}
 	if p.sink != nil {
-		if err := p.sink.Commit(c.files); err != nil {
+		if err := p.publish(c.files, order); err != nil {
 			return false, fmt.Errorf("publish checkpoint %d: %w", id, err)
 		}
 	}
@@ -155,6 +158,20 @@ func (p *participant) commit(id checkpoint.ID) (done bool, err error) {
 		p.commits.commit(c.positions)
 	}
 	return c.stops, nil
+}
+
+// publish publishes files, each after its entry in the manifest, and then the end of the manifest if that is ordered.
+func (p *participant) publish(files []checkpoint.PartFile, order *controlv1.CheckpointCommit) error {
+	if err := p.task.writeEntries(order.GetManifestEntries()); err != nil {
+		return err
+	}
+	if err := p.sink.Commit(files); err != nil {
+		return err
+	}
+	if end := order.GetManifestEnd(); len(end) > 0 {
+		return p.task.endManifest(end)
+	}
+	return nil
 }
 
 func (p *participant) abort(id checkpoint.ID) { delete(p.cuts, id) }
@@ -191,7 +208,7 @@ func (p *participant) wait(ctx context.Context) error {
 func (p *participant) settle(o order) (done bool, err error) {
 	switch o.kind {
 	case orderCommit:
-		return p.commit(o.checkpoint)
+		return p.commit(o.checkpoint, o.commit)
 	case orderAbort:
 		p.abort(o.checkpoint)
 	}
@@ -210,6 +227,9 @@ func (p *participant) request() {
 // restoreSink publishes what the checkpoint that the subtask goes on from holds, which may have happened already, and
 // removes what earlier attempts left behind.
 func (s *Subtask) restoreSink(dir string) error {
+	if err := s.writeEntries(s.deploy.GetManifestEntries()); err != nil {
+		return err
+	}
 	if err := commitFiles(dir, s.restored.Sink.Pending); err != nil {
 		return err
 	}

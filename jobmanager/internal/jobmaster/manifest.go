@@ -1,0 +1,252 @@
+package jobmaster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"pencere/jobmanager/internal/coordinator"
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/pkg/checkpoint"
+	"pencere/pkg/connector/kafka"
+	"pencere/pkg/format/csv"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+	"pencere/pkg/manifest"
+	"pencere/pkg/plan"
+)
+
+// audit is a job's manifest as of its newest checkpoint. It is a value: a checkpoint that the log refuses leaves none.
+type audit struct {
+	common manifest.Checkpoint // what all entries have in common
+	quote  string              // see manifest.File
+	head   manifest.Head       // without end: a job that fails after its last checkpoint may still go on
+	// files are the entries of the checkpoint's files. One that was not published in time comes again in the next
+	// checkpoint, and keeps its entry.
+	files []manifest.Entry
+	end   *manifest.Entry // closes the chain; nil unless the job ends with the checkpoint
+}
+
+// newAudit returns the manifest of a job as the log has it. version is that of this program.
+func newAudit(job *storagev1.Job, p *plan.Program, version string) (audit, error) {
+	options, err := csv.ParseOptions(p.Job.Sink.CSV.Options)
+	if err != nil {
+		return audit{}, fmt.Errorf("csv options: %w", err)
+	}
+	a := audit{quote: options.RowQuote(), common: manifest.Checkpoint{
+		Job: job.GetJobId(), JobName: job.GetName(), Spec: manifest.Sum(job.GetPlan()), Program: version,
+	}}
+	if head := job.GetManifestHead(); len(head) > 0 {
+		if err := json.Unmarshal(head, &a.head); err != nil {
+			return audit{}, fmt.Errorf("head of the manifest: %w", err)
+		}
+	}
+	if n := len(job.GetCheckpoints()); n > 0 {
+		err = a.decode(job.GetCheckpoints()[n-1].GetManifestEntries())
+	}
+	return a, err
+}
+
+func (a *audit) decode(entries [][]byte) error {
+	for _, text := range entries {
+		e, err := manifest.Decode(text)
+		if err != nil {
+			return err
+		}
+		if e.Kind == manifest.KindEnd {
+			a.end = &e
+		} else {
+			a.files = append(a.files, e)
+		}
+	}
+	return nil
+}
+
+// extend returns the manifest with a checkpoint. begun are the job's splits as they began; last says that the job ends with it.
+func (a audit) extend(c checkpoint.Checkpoint, begun []kafka.Split, last bool) (audit, error) {
+	common := a.common
+	common.ID = int64(c.ID)
+	for _, s := range c.States {
+		for _, split := range s.Splits {
+			read := manifest.OffsetRange{Topic: split.Topic, Partition: split.Partition, From: split.Next, To: split.Next}
+			if int(split.Number) < len(begun) {
+				read.From = begun[split.Number].Start
+			}
+			common.Offsets = append(common.Offsets, read)
+		}
+	}
+	known, fresh := a.sortOut(c.Pending())
+	head, entries, err := manifest.Chain(a.head, common, fresh)
+	if err != nil {
+		return audit{}, fmt.Errorf("manifest: %w", err)
+	}
+	before := a.end
+	a.head, a.files, a.end = head, append(known, entries...), nil
+	if !last {
+		return a, nil
+	}
+	_, end, err := manifest.End(head, common)
+	if err != nil {
+		return audit{}, fmt.Errorf("manifest: %w", err)
+	}
+	if before != nil && before.Sequence == end.Sequence && slices.Equal(before.Checkpoint.Offsets, end.Checkpoint.Offsets) {
+		end = *before // it may be written already
+	}
+	a.end = &end
+	return a, nil
+}
+
+// sortOut returns the entries of the files that have one, and the others. Files of state that lacks digests get none.
+func (a audit) sortOut(files []checkpoint.PartFile) (known []manifest.Entry, fresh []manifest.File) {
+	for _, f := range files {
+		if e := a.entry(f.Name); e != nil {
+			known = append(known, *e)
+			continue
+		}
+		if f.SHA256 == [32]byte{} {
+			continue
+		}
+		file := manifest.File{Name: f.Name, SHA256: f.SHA256, Rows: f.Rows, Bytes: f.Bytes, Quote: a.quote}
+		if f.WindowStart < f.WindowEnd {
+			file.Window = &manifest.Window{Start: f.WindowStart, End: f.WindowEnd}
+		}
+		fresh = append(fresh, file)
+	}
+	return known, fresh
+}
+
+// entry returns that of a part file, or nil.
+func (a audit) entry(name string) *manifest.Entry {
+	for i := range a.files {
+		if a.files[i].File.Name == name {
+			return &a.files[i]
+		}
+	}
+	return nil
+}
+
+// store puts the manifest into the command that makes its checkpoint exist.
+func (a audit) store(c *storagev1.CompleteCheckpoint) error {
+	all := a.files
+	if a.end != nil {
+		all = append(slices.Clone(all), *a.end)
+	}
+	var err error
+	if c.ManifestHead, err = json.Marshal(a.head); err == nil {
+		c.ManifestEntries, err = encodeEntries(all)
+	}
+	if err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	return nil
+}
+
+func encodeEntries(entries []manifest.Entry) ([][]byte, error) {
+	var all [][]byte
+	for _, e := range entries {
+		text, err := e.Encode()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, nil
+}
+
+// of returns the encoded entries of a subtask's files.
+func (a audit) of(files []checkpoint.PartFile) ([][]byte, error) {
+	var entries []manifest.Entry
+	for _, f := range files {
+		if e := a.entry(f.Name); e != nil {
+			entries = append(entries, *e)
+		}
+	}
+	return encodeEntries(entries)
+}
+
+// hash returns that of the last entry, the zero Hash without entries.
+func (a audit) hash() manifest.Hash {
+	if a.end != nil {
+		return a.end.Hash
+	}
+	return a.head.Last.Hash
+}
+
+func (m *master) showManifest() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.manifestHead = m.audit.hash()
+}
+
+// begun returns the job's splits as they began.
+func (m *master) begun() []kafka.Split {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.splits
+}
+
+// commits returns what each subtask is told of a checkpoint that is committed.
+func (m *master) commits(id checkpoint.ID) (map[jobfsm.SubtaskID]*controlv1.CheckpointCommit, error) {
+	commits := make(map[jobfsm.SubtaskID]*controlv1.CheckpointCommit)
+	for _, s := range m.latest.States {
+		entries, err := m.audit.of(s.Sink.Pending)
+		if err != nil {
+			return nil, err
+		}
+		commits[jobfsm.SubtaskID(s.Subtask)] = &controlv1.CheckpointCommit{CheckpointId: uint64(id), ManifestEntries: entries}
+	}
+	if m.audit.end == nil {
+		return commits, nil
+	}
+	end, err := m.audit.end.Encode()
+	if closer := commits[m.closer()]; closer != nil {
+		closer.ManifestEnd = end
+	}
+	return commits, err
+}
+
+// closer is the subtask that closes the manifest.
+func (m *master) closer() jobfsm.SubtaskID {
+	return jobfsm.SubtaskID{VertexID: m.program.Vertices[len(m.program.Vertices)-1].ID}
+}
+
+// notifyComplete makes subtasks publish. That which closes the manifest comes when the others have: the end is written last.
+func (m *master) notifyComplete(ctx context.Context, a coordinator.NotifyComplete) {
+	commits, err := m.commits(a.ID)
+	if err != nil {
+		m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: fmt.Sprintf("manifest of checkpoint %d: %v", a.ID, err)}})
+		return
+	}
+	for _, s := range m.latest.States {
+		id := jobfsm.SubtaskID(s.Subtask)
+		if len(commits[id].GetManifestEnd()) > 0 {
+			m.closing = commits[id]
+			continue
+		}
+		m.tellCommit(id, commits[id])
+	}
+	m.closeManifest()
+}
+
+func (m *master) tellCommit(id jobfsm.SubtaskID, c *controlv1.CheckpointCommit) {
+	m.tell(id, func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
+		c.Subtask = ref
+		return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointCommit{CheckpointCommit: c}}
+	})
+}
+
+// closeManifest tells the subtask that closes the manifest to publish, once all others that write to the sink have finished.
+func (m *master) closeManifest() {
+	if m.closing == nil {
+		return
+	}
+	closer := m.closer()
+	for index := 1; index < m.parallelism(); index++ {
+		if m.machine.Subtask(jobfsm.SubtaskID{VertexID: closer.VertexID, Index: index}) != jobfsm.SubtaskFinished {
+			return
+		}
+	}
+	m.tellCommit(closer, m.closing)
+	m.closing = nil
+}
