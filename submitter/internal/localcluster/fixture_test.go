@@ -50,7 +50,7 @@ func newFixture(t *testing.T, taskManagers int) *fixture {
 	f.check(err)
 	t.Cleanup(kafka.Close)
 	f.admin = kadm.NewClient(kafka)
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(auditor{slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}), t})
 	f.cluster, err = localcluster.Start(f.ctx, localcluster.Config{TaskManagers: taskManagers, SlotsEach: 2, Log: log})
 	f.check(err)
 	t.Cleanup(func() {
@@ -60,6 +60,23 @@ func newFixture(t *testing.T, taskManagers int) *fixture {
 	})
 	f.jobs = f.cluster.Client()
 	return f
+}
+
+// auditor fails the test when the engine finds that it has lost or doubled a record.
+type auditor struct {
+	slog.Handler
+	t *testing.T
+}
+
+func (a auditor) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "ledger does not balance" {
+		a.t.Error(r.Message)
+	}
+	return a.Handler.Handle(ctx, r)
+}
+
+func (a auditor) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return auditor{a.Handler.WithAttrs(attrs), a.t}
 }
 
 func (f *fixture) check(err error) {
