@@ -134,6 +134,41 @@ func (c *Client) Splits(ctx context.Context, id string) ([]Split, error) {
 	return answer.Splits, err
 }
 
+// Fates are what became of the records that were read: Read is the sum of the others when the ledger balances.
+type Fates struct {
+	Read         int64 `json:"read"`
+	Emitted      int64 `json:"emitted"`
+	Filtered     int64 `json:"filtered"`
+	Late         int64 `json:"late"`
+	DeadLettered int64 `json:"dead-lettered"`
+	Skipped      int64 `json:"skipped"`
+	Collapsed    int64 `json:"collapsed"`
+	Open         int64 `json:"open"`
+}
+
+// SplitFates are those of the records of a partition.
+type SplitFates struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Fates
+}
+
+// Ledger accounts for the records of a job as of a checkpoint, the newest; 0 for none yet.
+type Ledger struct {
+	Balanced     bool         `json:"balanced"`
+	Imbalance    string       `json:"imbalance"` // what is wrong, "" for nothing
+	CheckpointID uint64       `json:"checkpoint-id"`
+	Total        Fates        `json:"total"`
+	Splits       []SplitFates `json:"splits"`
+}
+
+// Ledger returns the ledger of a job. One that is not known is an *APIError with status 404.
+func (c *Client) Ledger(ctx context.Context, id string) (Ledger, error) {
+	var ledger Ledger
+	err := c.do(ctx, call{method: http.MethodGet, path: "/jobs/" + id + "/ledger"}, &ledger)
+	return ledger, err
+}
+
 // File is a part file of a job.
 type File struct {
 	Name  string `json:"name"`

@@ -166,6 +166,39 @@ func TestRunFails(t *testing.T) {
 	}
 }
 
+// Every record that a job read is accounted for, by name or id.
+func TestLedger(t *testing.T) {
+	s := newSite(t, `{"id":1,"price":10}`, `{"id":2,"price":20}`)
+	var job runResult
+	if code := s.result(&job, "run", "--wait", s.spec(", bounded: latest")); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	var ledger struct {
+		Balanced bool
+		Total    struct{ Read, Emitted int64 }
+		Splits   []struct {
+			Topic     string
+			Partition int
+			Read      int64
+		}
+	}
+	if code := s.result(&ledger, "ledger", job.JobID); code != 0 || !ledger.Balanced || ledger.Total.Read != 2 || ledger.Total.Emitted != 2 {
+		t.Errorf("exit %d, %+v", code, ledger)
+	}
+	if len(ledger.Splits) != 1 || ledger.Splits[0].Topic != "listings" || ledger.Splits[0].Read != 2 {
+		t.Errorf("splits %+v", ledger.Splits)
+	}
+	i := s.run("ledger", job.JobID)
+	for _, text := range []string{"listings-0     2        2 ", "Balanced at checkpoint "} {
+		if !strings.Contains(i.out.String(), text) {
+			t.Errorf("%q is missing:\n%v", text, i)
+		}
+	}
+	if i := s.run("ledger", "nosuch"); i.code != 2 {
+		t.Errorf("%v", i)
+	}
+}
+
 type jobList struct {
 	Jobs []struct{ JID, Name, State string }
 }
