@@ -113,6 +113,36 @@ function files(j) {
   return { path: '/data/out_data', files: all };
 }
 
+function checkpoints(j) {
+  const last = Math.max(2, Math.floor(lasts(j) / 10_000));
+  const at = (id) => {
+    const took = 20 + ((id * 7) % 31);
+    const triggered = j.start + id * 10_000;
+    const common = { id, is_savepoint: false, savepointFormat: null, trigger_timestamp: triggered, num_subtasks: j.parallelism * j.shape.length, checkpoint_type: 'CHECKPOINT', tasks: {} };
+    return id === last - 3
+      ? { ...common, className: 'failed', status: 'FAILED', latest_ack_timestamp: -1, checkpointed_size: 0, state_size: 0, end_to_end_duration: 310, num_acknowledged_subtasks: 0, failure_timestamp: triggered + 310, failure_message: 'declined by subtask 2: write /data/out_data: no space left on device' }
+      : { ...common, className: 'completed', status: 'COMPLETED', latest_ack_timestamp: triggered + took, checkpointed_size: 48_120 * j.parallelism, state_size: 48_120 * j.parallelism, end_to_end_duration: took, num_acknowledged_subtasks: common.num_subtasks, external_path: '', discarded: id < last };
+  };
+  const history = Array.from({ length: Math.min(10, last) }, (_, i) => at(last - i));
+  return {
+    counts: { restored: 1, total: last, in_progress: 0, completed: last - 1, failed: 1 }, summary: { end_to_end_duration: { min: 20, max: 50, avg: 34, p50: 33, p99: 49 } },
+    latest: { completed: history[0], savepoint: null, failed: at(last - 3), restored: { id: 1, restore_timestamp: j.start + 12_000, is_savepoint: false } }, history,
+  };
+}
+
+function ledger(j) {
+  const names = ['read', 'emitted', 'filtered', 'late', 'dead-lettered', 'skipped', 'collapsed', 'open'];
+  const rows = Array.from({ length: Math.min(j.parallelism * 2, 1200) }, (_, p) => {
+    const read = 1_204_113 + 911 * p;
+    const fates = [read, 0, Math.floor(read / 50), 12 * p, 0, 3, Math.floor(read / 3), 4_211];
+    fates[1] = read - fates.slice(2).reduce((a, b) => a + b, 0) - (j.state === 'FAILED' && p === 1 ? 2 : 0);
+    return { topic: 'sahibinden', partition: p, ...Object.fromEntries(names.map((n, i) => [n, fates[i]])) };
+  });
+  const total = Object.fromEntries(names.map((n) => [n, rows.reduce((sum, r) => sum + r[n], 0)]));
+  const balanced = j.state !== 'FAILED';
+  return { balanced, imbalance: balanced ? '' : 'ledger of split sahibinden-1 does not balance: 2 missing', 'checkpoint-id': 281, total, splits: rows };
+}
+
 const failure = `read topic sahibinden, partition 3, offset 1,204: field price: "on sekiz bin" is not a BIGINT
   record: {"id":7,"product":"Televizyon","price":"on sekiz bin"}
   source.on_error is fail; set it to skip or ignore to go on without such records`;
@@ -178,6 +208,8 @@ function answer(method, path, query) {
   if (kind === 'exceptions') return exceptions(j);
   if (kind === 'spec') return spec.replace('kdv-2min', j.name);
   if (kind === 'splits') return { splits: splits(j) };
+  if (kind === 'checkpoints') return v ? { mode: 'exactly_once', interval: 10_000, timeout: 600_000, min_pause: 200, max_concurrent: 1, tolerable_failed_checkpoints: 0 } : checkpoints(j);
+  if (kind === 'ledger') return ledger(j);
   if (kind === 'files') return v ? (query.get('rows') && !v.includes('-3-') ? preview : [404, { errors: [`part file ${v}: not on the jobmanager's disk`] }]) : files(j);
   const index = j.shape.findIndex((_, i) => vid(j, i) === v);
   if (!what) return { id: v, name: j.shape[index][0], parallelism: j.parallelism, maxParallelism: 128, now: Date.now(), subtasks: subtasks(j, index), aggregated: {} };

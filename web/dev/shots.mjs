@@ -17,6 +17,8 @@ const pages = {
   join: `#/jobs/${named('orders')}`,
   wide: `#/jobs/${named('wide')}`,
   source: `#/jobs/${kdv}/source`,
+  checkpoints: `#/jobs/${kdv}/checkpoints`,
+  ledger: `#/jobs/${kdv}/ledger`,
   files: `#/jobs/${kdv}/files?file=${finished}`,
   exceptions: `#/jobs/${named('test')}/exceptions`,
   spec: `#/jobs/${kdv}/spec`,

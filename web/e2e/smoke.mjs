@@ -61,6 +61,21 @@ const steps = {
     await page.locator(splits.length > 0 ? 'table[aria-label="Source splits"]' : 'text=No splits yet').waitFor();
   },
 
+  async 'checkpoints show what the REST API counts'() {
+    await page.getByRole('link', { name: 'Checkpoints', exact: true }).click();
+    await page.getByRole('heading', { name: 'Configuration' }).waitFor();
+    await page.getByText('exactly once', { exact: true }).waitFor();
+    const { history } = await rest(`/jobs/${job.jid}/checkpoints`);
+    await page.locator(history.length > 0 ? 'table[aria-label="Checkpoints"]' : 'text=No checkpoints yet').waitFor();
+  },
+
+  async 'the ledger says whether it balances'() {
+    const ledger = await rest(`/jobs/${job.jid}/ledger`);
+    await page.getByRole('link', { name: 'Ledger', exact: true }).click();
+    const verdict = !ledger.balanced ? 'DOES NOT BALANCE' : ledger['checkpoint-id'] > 0 ? 'BALANCED' : /^(NO CHECKPOINT YET|BALANCED)$/;
+    await page.locator('.panel-head .badge').getByText(verdict, { exact: true }).waitFor();
+  },
+
   async 'files are listed, and a finished one shows its first rows'() {
     await page.getByRole('link', { name: 'Files', exact: true }).click();
     await page.getByRole('heading', { name: 'Part files' }).waitFor();
@@ -103,7 +118,7 @@ const steps = {
 
   async 'nothing is wider than the window, down to 800 px'() {
     await page.setViewportSize({ width: 800, height: 900 });
-    for (const hash of ['', `jobs/${job.jid}`, `jobs/${job.jid}/source`, `jobs/${job.jid}/files`, `jobs/${job.jid}/spec`]) {
+    for (const hash of ['', `jobs/${job.jid}`, `jobs/${job.jid}/source`, `jobs/${job.jid}/checkpoints`, `jobs/${job.jid}/ledger`, `jobs/${job.jid}/files`, `jobs/${job.jid}/spec`]) {
       await page.goto(`${base}/#/${hash}`);
       await page.locator('.panel').first().waitFor();
       const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

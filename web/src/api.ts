@@ -165,6 +165,70 @@ export interface Split {
   reason: string;
 }
 
+// Checkpoint has the fields of its status only: discarded when completed, a failure when failed.
+export interface Checkpoint {
+  id: number;
+  status: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
+  checkpoint_type: string;
+  trigger_timestamp: number;
+  latest_ack_timestamp: number; // -1 before the first
+  state_size: number;
+  end_to_end_duration: number; // -1 before the first ack
+  num_subtasks: number;
+  num_acknowledged_subtasks: number;
+  discarded?: boolean;
+  failure_timestamp?: number;
+  failure_message?: string;
+}
+
+// Quantiles has "NaN" for percentiles of nothing.
+export interface Quantiles {
+  avg: number;
+  p99: number | 'NaN';
+}
+
+export interface Checkpoints {
+  counts: { restored: number; total: number; in_progress: number; completed: number; failed: number };
+  summary: { end_to_end_duration: Quantiles };
+  latest: {
+    completed: Checkpoint | null;
+    failed: Checkpoint | null;
+    restored: { id: number; restore_timestamp: number; is_savepoint: boolean } | null;
+  };
+  history: Checkpoint[];
+}
+
+export interface CheckpointConfig {
+  mode: string;
+  interval: number;
+  timeout: number;
+  min_pause: number;
+  max_concurrent: number;
+  tolerable_failed_checkpoints: number;
+}
+
+// Fates are what became of records: read is the sum of the others when the ledger balances.
+export interface Fates {
+  read: number;
+  emitted: number;
+  filtered: number;
+  late: number;
+  'dead-lettered': number;
+  skipped: number;
+  collapsed: number;
+  open: number;
+}
+
+export type SplitFates = Fates & { topic: string; partition: number };
+
+export interface Ledger {
+  balanced: boolean;
+  imbalance: string;
+  'checkpoint-id': number; // 0 before the first
+  total: Fates;
+  splits: SplitFates[];
+}
+
 // ApiError is an answer of the jobmanager that is not the one asked for.
 export class ApiError extends Error {
   readonly status: number;
@@ -268,6 +332,9 @@ export const api = {
   preview: (id: string, name: string, rows: number, s: AbortSignal) =>
     getText(`${job(id)}/files/${encodeURIComponent(name)}?rows=${rows}`, s),
   splits: async (id: string, s: AbortSignal) => (await getJSON<{ splits: Split[] }>(`${job(id)}/splits`, s)).splits,
+  checkpoints: (id: string, s: AbortSignal) => getJSON<Checkpoints>(`${job(id)}/checkpoints`, s),
+  checkpointConfig: (id: string, s: AbortSignal) => getJSON<CheckpointConfig>(`${job(id)}/checkpoints/config`, s),
+  ledger: (id: string, s: AbortSignal) => getJSON<Ledger>(`${job(id)}/ledger`, s),
   cancel: async (id: string) => {
     const headers = { 'Content-Type': 'application/json' };
     await request(`${job(id)}?mode=cancel`, { method: 'PATCH', body: '{}', headers });

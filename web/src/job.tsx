@@ -1,10 +1,12 @@
 // The page of one job: its header and its tabs.
 import { useEffect, useState, type ReactNode } from 'react';
 import { api, type Job } from './api';
+import { CheckpointsTab } from './checkpoints';
 import { ExceptionsTab } from './exceptions';
 import { FilesTab } from './files';
 import { duration, none } from './format';
 import { JobOverviewTab } from './joboverview';
+import { LedgerTab } from './ledger';
 import { usePolled } from './poll';
 import { jobHref, jobTabs, type JobTab, type Route } from './route';
 import { SourceTab } from './source';
@@ -37,6 +39,8 @@ function Tab({ route, job, interval }: { route: JobRoute; job: Job; interval: nu
   switch (route.tab) {
     case 'overview': return <JobOverviewTab job={job} selected={route.vertex} interval={interval} />;
     case 'source': return <SourceTab id={job.jid} interval={interval} />;
+    case 'checkpoints': return <CheckpointsTab job={job} interval={interval} />;
+    case 'ledger': return <LedgerTab id={job.jid} interval={interval} />;
     case 'files': return <FilesTab id={job.jid} selected={route.file} interval={interval} />;
     case 'exceptions': return <ExceptionsTab id={job.jid} interval={interval} />;
     case 'spec': return <SpecTab id={job.jid} />;
@@ -78,7 +82,9 @@ function allTasks(job: Job): Record<string, number> {
   return sum;
 }
 
-const tabNames: Record<JobTab, string> = { overview: 'Overview', source: 'Source', files: 'Files', exceptions: 'Exceptions', spec: 'Spec' };
+const tabNames: Record<JobTab, string> = {
+  overview: 'Overview', source: 'Source', checkpoints: 'Checkpoints', ledger: 'Ledger', files: 'Files', exceptions: 'Exceptions', spec: 'Spec',
+};
 
 function Tabs({ job, tab }: { job: Job; tab: JobTab }) {
   return (

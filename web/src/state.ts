@@ -5,6 +5,7 @@ const tones: Record<string, Tone> = {
   RUNNING: 'good',
   READING: 'good',
   FINISHED: 'done',
+  COMPLETED: 'done',
   FAILED: 'bad',
   FAILING: 'bad',
   RESTARTING: 'warn',

@@ -3,6 +3,7 @@ import type { TaskManager } from './api';
 import { newConnection } from './connection';
 import { rootOf } from './exceptions';
 import { operators } from './graphview';
+import { difference } from './ledger';
 import { loadOf, watermarksBySubtask } from './joboverview';
 import { address } from './overview';
 import { poller } from './poll';
@@ -66,8 +67,16 @@ describe('exceptions', () => {
   });
 });
 
+describe('ledger', () => {
+  const balanced = { read: 28, emitted: 1, filtered: 2, late: 3, 'dead-lettered': 4, skipped: 5, collapsed: 6, open: 7 };
+  test('every fate counts once', () => expect(difference(balanced)).toBe(0));
+  test('missing records are positive, doubled ones negative', () => {
+    expect([difference({ ...balanced, read: 30 }), difference({ ...balanced, emitted: 4 })]).toEqual([2, -3]);
+  });
+});
+
 describe('routes', () => {
-  test.each(['#/jobs/caf2', '#/jobs/caf2/files?file=part-a+b%26c.csv', '#/jobs/caf2?vertex=cbc3', '#/jobs/a%2Fb/spec'])('%s is read as it is written', (hash) => {
+  test.each(['#/jobs/caf2', '#/jobs/caf2/files?file=part-a+b%26c.csv', '#/jobs/caf2?vertex=cbc3', '#/jobs/caf2/ledger', '#/jobs/a%2Fb/spec'])('%s is read as it is written', (hash) => {
     const route = parse(hash);
     if (route.page !== 'job') throw new Error('not a job');
     expect(jobHref(route.id, route.tab, { ...(route.vertex && { vertex: route.vertex }), ...(route.file && { file: route.file }) })).toBe(hash);
