@@ -121,6 +121,7 @@ func (f *fixture) readToEnd(s spec, topic partitions, late int) {
 	j.end(client.Finished)
 	j.wantRows(append([]string{}, want...))
 	j.nothingHidden()
+	j.proved(topic, len(want))
 }
 
 // A record that cannot be read fails the job, which says where the record is and what is wrong with it.

@@ -77,6 +77,7 @@ func (c *chaos) run(s spec) {
 	j.awaitRows(want)
 	j.cancel()
 	j.wantRows(want)
+	j.intact()
 }
 
 // listings makes records that go on in time, some of them out of order, too late, or repeated.

@@ -1,0 +1,122 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+
+	"pencere/pkg/manifest"
+	"pencere/pkg/manifestdir"
+	"pencere/submitter/internal/client"
+
+	"github.com/spf13/cobra"
+)
+
+const verifyHelp = `Proves a directory of part files by its manifest: nothing is missing, edited, extra, or out of order. That needs no
+cluster. With -m the end of each job's chain is compared with the one that the jobmanager knows, too: who has written a whole
+manifest anew is found by that alone.
+
+Exit codes: 0 the directory is proved; 1 it is not: something is wrong, or a job has not ended, so that more is to come; 2 wrong
+usage, or there is no such directory; 3 the jobmanager that -m names is not reached.`
+
+// errNotProved is the end of a verification that found something; the report says what.
+var errNotProved = errors.New("the directory is not proved")
+
+// verified is what verify prints with --json.
+type verified struct {
+	manifest.Report
+	Proved bool `json:"proved"`
+	// Compared are the ids of the jobs whose ends were compared with the jobmanager's.
+	Compared []string `json:"compared"`
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Proves that a directory holds what jobs wrote, and nothing else",
+		Long:  verifyHelp,
+		Args:  oneArgument("one directory"),
+	}
+	a.clusterFlags(c)
+	jobManager := c.Flags().Lookup("jobmanager")
+	jobManager.DefValue = "none"
+	c.RunE = func(c *cobra.Command, args []string) error {
+		report, err := verifyDir(args[0])
+		if err != nil {
+			return err
+		}
+		result := verified{Report: report, Compared: []string{}}
+		var unreached error
+		if jobManager.Changed {
+			unreached = a.compare(c.Context(), &result)
+		}
+		result.Proved = result.Report.Proved() && unreached == nil
+		return a.reportVerified(c.Name(), result, unreached)
+	}
+	return c
+}
+
+func verifyDir(dir string) (manifest.Report, error) {
+	report, err := manifestdir.Verify(os.DirFS(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return report, usage("there is no directory %s", dir)
+	}
+	return report, err
+}
+
+// reportVerified prints what was found. unreached is why there was no comparison that was asked for.
+func (a *app) reportVerified(command string, result verified, unreached error) error {
+	err := unreached
+	if err == nil && !result.Proved {
+		err = errNotProved
+	}
+	if a.json && err != nil {
+		return &resultError{err: err, result: result}
+	}
+	a.report(command, result, func() {
+		fmt.Fprint(a.Out, result.Report)
+		for _, id := range result.Compared {
+			fmt.Fprintf(a.Out, "job %s: compared with the jobmanager\n", id)
+		}
+	})
+	return err
+}
+
+// compare adds to a report what the jobmanager knows better. The error is that none is reached.
+func (a *app) compare(ctx context.Context, result *verified) error {
+	cluster, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	for _, found := range result.Jobs {
+		job, err := cluster.Job(ctx, found.ID)
+		if refused, ok := errors.AsType[*client.APIError](err); ok && refused.Status == http.StatusNotFound {
+			result.Notes = append(result.Notes, manifest.Note{File: manifest.Dir, Text: fmt.Sprintf("job %s is not known to the jobmanager", found.ID)})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("compare with the jobmanager: %w", err)
+		}
+		result.Compared = append(result.Compared, found.ID)
+		compareHeads(found, job, &result.Report)
+	}
+	return nil
+}
+
+// compareHeads compares the end of a chain with the jobmanager's. While a job goes on, the directory may be behind.
+func compareHeads(found manifest.JobReport, job client.Job, report *manifest.Report) {
+	switch head := found.Head.String(); {
+	case head == job.ManifestHead:
+	case !client.Terminal(job.State):
+		report.Notes = append(report.Notes, manifest.Note{File: manifest.Dir, Text: fmt.Sprintf("job %s goes on: the jobmanager is further", found.ID)})
+	default:
+		report.Problems = append(report.Problems, manifest.Problem{
+			Kind: manifest.ChainBroken, File: manifest.Dir, Job: found.ID,
+			Differences: []manifest.Difference{{What: "end of the chain at the jobmanager", Expected: job.ManifestHead, Got: head}},
+		})
+	}
+}
