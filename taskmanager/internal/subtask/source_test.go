@@ -290,6 +290,11 @@ func (w *world) state(encoded []byte) checkpoint.State {
 	return state
 }
 
+// commit tells the subtask that a checkpoint is committed.
+func (w *world) commit(id checkpoint.ID) {
+	w.task.Commit(&controlv1.CheckpointCommit{CheckpointId: uint64(id)})
+}
+
 // rows returns how many rows are published.
 func (w *world) rows() (rows int64) {
 	synctest.Wait()
@@ -394,7 +399,7 @@ func TestNoSplits(t *testing.T) {
 	inWorld(t, "bounded\n"+windowed, 0, func(w *world) {
 		w.wants("end")
 		w.over(0)
-		w.task.Commit(&controlv1.CheckpointCommit{CheckpointId: 1})
+		w.commit(1)
 		w.endsWith("")
 	})
 }
@@ -432,7 +437,7 @@ func TestBoundedEnd(t *testing.T) {
 		if last := w.reader.committed(); last != nil {
 			t.Errorf("committed %v before the last checkpoint", last)
 		}
-		w.task.Commit(&controlv1.CheckpointCommit{CheckpointId: 1})
+		w.commit(1)
 		w.endsWith("")
 		if last := w.reader.committed(); last[0].Offset != 1 || last[1].Offset != 5 {
 			t.Errorf("last commit %v", last)
@@ -453,7 +458,7 @@ func TestPassThroughPublishes(t *testing.T) {
 		if rows := w.rows(); rows != 0 || w.reader.committed() != nil {
 			t.Errorf("%d rows are published, %v committed before the checkpoint", rows, w.reader.committed())
 		}
-		w.task.Commit(&controlv1.CheckpointCommit{CheckpointId: 1})
+		w.commit(1)
 		if rows := w.rows(); rows != 2 {
 			t.Errorf("%d rows are published", rows)
 		}
@@ -520,7 +525,7 @@ func TestSlowCommits(t *testing.T) {
 			w.wants("rows 1", fmt.Sprint("watermark ", 10+i))
 			w.task.Trigger(checkpoint.ID(i+1), checkpoint.Periodic)
 			w.wants(fmt.Sprint("barrier ", i+1))
-			w.task.Commit(&controlv1.CheckpointCommit{CheckpointId: uint64(i + 1)})
+			w.commit(checkpoint.ID(uint64(i + 1)))
 		}
 		begin := time.Now()
 		w.cancel(ErrCanceled)

@@ -47,6 +47,7 @@ type spill struct {
 
 	small bytes.Buffer
 	large *blob.Writer
+	abort context.CancelFunc // of large: closed after it, nothing stays
 	sum   *checkpoint.BlobWriter
 }
 
@@ -67,7 +68,10 @@ func (s *spill) begin() error {
 	if err != nil {
 		return fmt.Errorf("open checkpoint storage: %w", err)
 	}
-	if s.large, err = bucket.NewWriter(s.ctx, s.key, nil); err != nil {
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.abort = cancel
+	if s.large, err = bucket.NewWriter(ctx, s.key, nil); err != nil {
+		cancel()
 		return fmt.Errorf("create %s: %w", s.key, err)
 	}
 	s.sum = checkpoint.NewBlobWriter(s.key, s.large)
@@ -80,8 +84,11 @@ func (s *spill) close(err error) (checkpoint.Handle, error) {
 	if s.large == nil {
 		return checkpoint.Handle{Inline: s.small.Bytes()}, nil
 	}
+	defer s.abort()
 	if err != nil {
-		return checkpoint.Handle{}, s.large.Close()
+		s.abort()
+		_ = s.large.Close() // says that it was aborted
+		return checkpoint.Handle{}, nil
 	}
 	if err := s.large.Close(); err != nil {
 		return checkpoint.Handle{}, fmt.Errorf("finish %s: %w", s.key, err)

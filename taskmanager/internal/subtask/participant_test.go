@@ -1,0 +1,120 @@
+package subtask
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+
+	"pencere/pkg/checkpoint"
+	"pencere/pkg/connector/kafka"
+)
+
+// published counts the rows in finished files.
+func published(t *testing.T, dir string) (rows int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "part-*.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows += bytes.Count(text, []byte("\n"))
+	}
+	return rows
+}
+
+// participation is what a subtask that writes all it reads must publish.
+type participation struct {
+	*world
+	random    *rand.Rand
+	read      int
+	published int
+	newest    checkpoint.ID
+	held      map[checkpoint.ID]int // rows in a checkpoint that is neither committed nor aborted
+}
+
+func (p *participation) step() {
+	p.t.Helper()
+	switch p.random.IntN(5) {
+	case 0:
+		f := records(0, make([]int, 1+p.random.IntN(3))...)
+		p.read += len(f.Records)
+		f.Next = int64(p.read)
+		p.reader.put(f)
+	case 1:
+		p.newest++
+		p.task.Trigger(p.newest, checkpoint.Periodic)
+		if next := p.world.acked(p.newest).Splits[0].Next; next != int64(p.read) {
+			p.t.Fatalf("checkpoint %d goes on from %d, want %d", p.newest, next, p.read)
+		}
+		p.held[p.newest] = p.read
+	case 2:
+		p.commitOldest()
+	case 3: // the newest is under way, if any is
+		p.task.Abort(p.newest)
+		delete(p.held, p.newest)
+	case 4:
+		p.commit(1000) // of nobody
+	}
+	p.check()
+}
+
+func (p *participation) commitOldest() {
+	for id := checkpoint.ID(1); id <= p.newest; id++ {
+		if rows, ok := p.held[id]; ok {
+			p.commit(id)
+			p.published = max(p.published, rows)
+			delete(p.held, id)
+			return
+		}
+	}
+}
+
+func (p *participation) check() {
+	p.t.Helper()
+	synctest.Wait()
+	if rows := published(p.t, p.dir); rows != p.published {
+		p.t.Fatalf("%d rows are published, want %d", rows, p.published)
+	}
+}
+
+// Whatever the order of acks, commits and aborts, a commit publishes what its checkpoint holds: no more, no less, nothing twice.
+func TestParticipation(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			inWorld(t, "bounded\n", 1, func(w *world) {
+				p := &participation{world: w, random: rand.New(rand.NewPCG(seed, 1)), held: map[checkpoint.ID]int{}}
+				for range 30 {
+					p.step()
+				}
+				w.reader.put(kafka.Fetch{Next: int64(p.read), Done: true})
+				if next := w.over(p.newest).Splits[0].Next; next != int64(p.read) {
+					t.Errorf("ends at %d, want %d", next, p.read)
+				}
+				// Commits of checkpoints before the end do not end it.
+				for len(p.held) > 0 {
+					p.commitOldest()
+					p.check()
+				}
+				select {
+				case err := <-w.ended:
+					t.Fatalf("ended before its last state was committed: %v", err)
+				default:
+				}
+				w.task.Abort(p.newest + 1)
+				p.check()
+				w.commit(p.newest + 2)
+				w.endsWith("")
+				p.published = p.read
+				p.check()
+			})
+		})
+	}
+}
