@@ -82,13 +82,15 @@ func (c *Client) Jobs(ctx context.Context) ([]JobSummary, error) {
 
 // Job is how a job is doing.
 type Job struct {
-	ID         string   `json:"jid"`
-	Name       string   `json:"name"`
-	State      string   `json:"state"`
-	DurationMs int64    `json:"duration"`
-	Restarts   int      `json:"restarts"`
-	Notice     string   `json:"notice"` // what it waits for, "" for nothing
-	Vertices   []Vertex `json:"vertices"`
+	ID         string `json:"jid"`
+	Name       string `json:"name"`
+	State      string `json:"state"`
+	DurationMs int64  `json:"duration"`
+	Restarts   int    `json:"restarts"`
+	Notice     string `json:"notice"` // what it waits for, "" for nothing
+	// ManifestHead is the hash of the last entry of the job's manifest, "" without entries.
+	ManifestHead string   `json:"manifest-head"`
+	Vertices     []Vertex `json:"vertices"`
 }
 
 // Vertex is a part of a job.
