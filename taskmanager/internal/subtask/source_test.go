@@ -176,8 +176,8 @@ func inWorld(t *testing.T, text string, splits int, test func(w *world)) {
 
 func (w *world) deploy(text string, splits int) {
 	bounded := ""
-	if strings.HasPrefix(text, "bounded\n") {
-		bounded, text = ", bounded: latest", strings.TrimPrefix(text, "bounded\n")
+	if rest, ok := strings.CutPrefix(text, "bounded\n"); ok {
+		bounded, text = ", bounded: latest", rest
 	}
 	job, err := jobspec.Parse("job.yaml", []byte(fmt.Sprintf(spec, bounded, w.dir)+text), func(string) (string, bool) { return "", false })
 	if err != nil {
@@ -279,15 +279,15 @@ func TestIdleSplits(t *testing.T) {
 	inWorld(t, windowed, 2, func(w *world) {
 		w.reader.put(records(0, 70))
 		w.wants("rows 1")
-		time.Sleep(29 * time.Second)
+		<-time.After(29 * time.Second)
 		w.wants()
 		w.reader.put(records(0, 71))
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		w.wants("rows 1", "watermark 71")
 		if splits := w.task.Report().GetSplits(); splits[0].GetIdle() || !splits[1].GetIdle() {
 			t.Errorf("splits are reported as %v", splits)
 		}
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		w.wants("idle")
 		// It comes back without anything new in time: downstream must wait for it again.
 		w.reader.put(records(0, 71))
@@ -298,7 +298,7 @@ func TestIdleSplits(t *testing.T) {
 // A source without splits must not hold the others back.
 func TestNoSplits(t *testing.T) {
 	inWorld(t, windowed, 0, func(w *world) {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		w.wants("idle")
 	})
 	inWorld(t, "bounded\n"+windowed, 0, func(w *world) {
@@ -345,11 +345,11 @@ func TestBoundedEnd(t *testing.T) {
 func TestPassThroughPublishes(t *testing.T) {
 	inWorld(t, "", 1, func(w *world) {
 		w.reader.put(records(0, 10, 11))
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second)
 		if len(w.finished) != 0 || len(w.task.Report().GetOpenFiles()) != 1 {
 			t.Errorf("published %v before the interval, open %v", w.finished, w.task.Report().GetOpenFiles())
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		if len(w.finished) != 1 || w.finished[0].Rows != 2 {
 			t.Errorf("published %v", w.finished)
@@ -414,7 +414,7 @@ func TestSlowCommits(t *testing.T) {
 	inWorld(t, windowed, 1, func(w *world) {
 		w.reader.slow = make(chan struct{})
 		for i := range 5 {
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			w.reader.put(records(0, 10+i))
 			w.wants("rows 1", fmt.Sprint("watermark ", 10+i))
 		}
@@ -440,7 +440,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("input watermark %d before the first record", got)
 		}
 		w.reader.put(records(0, 10, 11))
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		w.wants("rows 2", "watermark 11")
 		m := w.task.Metrics()
 		if m.GetRecordsIn() != 2 || m.GetRecordsOut() != 2 || m.GetBytesIn() == 0 || m.GetBytesOut() == 0 || m.GetIdleMs() < 2000 ||
