@@ -132,12 +132,13 @@ type world struct {
 	slots *slots
 	log   bytes.Buffer
 	stop  context.CancelFunc
-	ended chan error
+	ended chan struct{} // closed when Run has returned err
+	err   error
 }
 
 func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{slots: &slots{}, ended: make(chan error, 1)}
+		w := &world{slots: &slots{}, ended: make(chan struct{})}
 		networks := make(map[string]*bufconn.Listener)
 		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
 		for i, j := range jobmanagers {
@@ -166,10 +167,13 @@ func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w 
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		w.stop = cancel
-		go func() { w.ended <- w.agent.Run(ctx, w.slots) }()
+		go func() {
+			defer close(w.ended)
+			w.err = w.agent.Run(ctx, w.slots)
+		}()
 		defer func() {
 			cancel()
-			_ = <-w.ended // TestEnd looks at it
+			<-w.ended
 			synctest.Wait()
 		}()
 		synctest.Wait()
@@ -263,10 +267,10 @@ func TestBackoff(t *testing.T) {
 		w.slots.want(t)
 		begin := time.Now()
 		w.stop()
-		if err := <-w.ended; err == nil || time.Since(begin) != 0 {
-			t.Errorf("ended after %s with %v", time.Since(begin), err)
+		<-w.ended
+		if took := time.Since(begin); w.err == nil || took != 0 {
+			t.Errorf("ended after %s with %v", took, w.err)
 		}
-		w.ended <- nil
 	})
 }
 
@@ -284,10 +288,10 @@ func TestEnd(t *testing.T) {
 	j := &jobmanager{leads: true}
 	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
 		w.stop()
-		if err := <-w.ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("ended with %v", err)
+		<-w.ended
+		if !errors.Is(w.err, context.Canceled) {
+			t.Errorf("ended with %v", w.err)
 		}
-		w.ended <- nil
 		w.slots.want(t, "cancel all")
 	})
 }
