@@ -77,10 +77,10 @@ func New(cfg Config) (*Daemon, error) {
 
 // open takes the ports before the data directory: that one is taken already is the commonest mistake, and the soonest told.
 func (d *Daemon) open() (err error) {
-	if d.rest, err = net.Listen("tcp", d.cfg.RestAddr); err != nil {
+	if d.rest, err = net.Listen("tcp", d.cfg.RestAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
 		return fmt.Errorf("listen for REST (--rest-addr): %w", err)
 	}
-	if d.rpc, err = net.Listen("tcp", d.cfg.RPCAddr); err != nil {
+	if d.rpc, err = net.Listen("tcp", d.cfg.RPCAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
 		return fmt.Errorf("listen for taskmanagers (--rpc-addr): %w", err)
 	}
 	url, err := blobstore.URL(cmp.Or(d.cfg.CheckpointDir, filepath.Join(d.cfg.DataDir, "checkpoints")))
@@ -116,14 +116,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	// Taskmanagers look whether a silent jobmanager is still there.
 	grpcServer := grpc.NewServer(grpc.WaitForHandlers(true), grpc.KeepaliveEnforcementPolicy(gateway.Keepalive))
 	controlv1.RegisterJobManagerServiceServer(grpcServer, d.gateway)
-	web := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := grpcServer.Serve(d.rpc); err != nil {
 			fail(fmt.Errorf("serve taskmanagers: %w", err))
 		}
 	}()
 	go func() {
-		if err := web.Serve(d.rest); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(d.rest); !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serve REST: %w", err))
 		}
 	}()
@@ -131,8 +131,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.lead(serving, fail)
 	stop, stopped := context.WithTimeout(context.Background(), time.Second)
 	defer stopped()
-	if err := web.Shutdown(stop); err != nil {
-		_ = web.Close() // answers that take longer are cut off
+	if err := server.Shutdown(stop); err != nil {
+		_ = server.Close() // answers that take longer are cut off
 	}
 	grpcServer.Stop()
 	if ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -183,17 +182,15 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func execute(t *testing.T, arguments ...string) (string, error) {
+func execute(t *testing.T, arguments ...string) error {
 	t.Helper()
-	var out bytes.Buffer
 	command := daemon.Command()
 	command.SetArgs(arguments)
-	command.SetOut(&out)
-	command.SetErr(&out)
+	command.SetOut(io.Discard)
+	command.SetErr(io.Discard)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	err := command.ExecuteContext(ctx)
-	return out.String(), err
+	return command.ExecuteContext(ctx)
 }
 
 func TestCommand(t *testing.T) {
@@ -203,16 +200,16 @@ func TestCommand(t *testing.T) {
 		"unknown flag: --datadir":                                        {"--datadir", "x"},
 		`unknown command "extra" for "jobmanager"`:                       {"extra"},
 	} {
-		if _, err := execute(t, arguments...); err == nil || err.Error() != want {
+		if err := execute(t, arguments...); err == nil || err.Error() != want {
 			t.Errorf("%v: error %v, want %q", arguments, err, want)
 		}
 	}
 	r := start(t, t.TempDir())
-	if _, err := execute(t, "health", "--rest-addr", strings.TrimPrefix(r.url, "http://")); err != nil {
+	if err := execute(t, "health", "--rest-addr", strings.TrimPrefix(r.url, "http://")); err != nil {
 		t.Errorf("health of one that runs: %v", err)
 	}
 	r.stop()
-	if _, err := execute(t, "health", "--rest-addr", strings.TrimPrefix(r.url, "http://")); err == nil {
+	if err := execute(t, "health", "--rest-addr", strings.TrimPrefix(r.url, "http://")); err == nil {
 		t.Error("one that has ended is well")
 	}
 }

@@ -121,10 +121,13 @@ func (d *Decoder) Text() string { return string(d.Bytes()) }
 // Bool reads a byte that is 0 or 1.
 func (d *Decoder) Bool() bool {
 	b := d.Fixed(1)
-	if b != nil && b[0] > 1 {
+	if len(b) == 0 {
+		return false
+	}
+	if b[0] > 1 {
 		d.Fail("%d is neither true nor false", b[0])
 	}
-	return b != nil && b[0] == 1
+	return b[0] == 1
 }
 
 // Uint32 reads 4 bytes.

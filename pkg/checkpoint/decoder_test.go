@@ -24,8 +24,7 @@ func TestDecoderBounds(t *testing.T) {
 	} {
 		empty := checkpoint.NewDecoder("x", nil)
 		read(empty)
-		var corrupt *checkpoint.CorruptError
-		if !errors.As(empty.Err(), &corrupt) {
+		if _, corrupt := errors.AsType[*checkpoint.CorruptError](empty.Err()); !corrupt {
 			t.Errorf("%s of nothing: %v", name, empty.Err())
 		}
 		d := checkpoint.NewDecoder("x", huge)

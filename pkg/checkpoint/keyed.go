@@ -40,7 +40,7 @@ func NewKeyedWriter(w io.Writer, head []byte) *KeyedWriter {
 // KeyGroup writes the state of a key group. Key groups come in ascending order; those without state are left out.
 func (k *KeyedWriter) KeyGroup(keyGroup int, payload []byte) error {
 	if keyGroup <= k.keyGroup {
-		panic(fmt.Sprintf("checkpoint: key group %d written after %d", keyGroup, k.keyGroup))
+		panic(fmt.Sprintf("checkpoint: key group %d written after %d", keyGroup, k.keyGroup)) //nolint:forbidigo // the caller counts wrongly
 	}
 	k.keyGroup = keyGroup
 	k.groups++
@@ -97,7 +97,7 @@ func NewKeyedReader(r io.ReaderAt, size int64) (*KeyedReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := checkPreamble(formatKeyed, preamble); err != nil {
+	if err := checkPreamble(formatKeyed, preamble); err != nil {
 		return nil, err
 	}
 	if err := k.readIndex(size); err != nil {

@@ -95,8 +95,7 @@ func TestKeyedOfAnotherSize(t *testing.T) {
 			continue
 		}
 		_, err := checkpoint.NewKeyedReader(bytes.NewReader(data), size)
-		var corrupt *checkpoint.CorruptError
-		if !errors.As(err, &corrupt) {
+		if _, corrupt := errors.AsType[*checkpoint.CorruptError](err); !corrupt {
 			t.Errorf("size %d of %d: error is %v", size, len(data), err)
 		}
 	}

@@ -59,20 +59,19 @@ func appendPreamble(dst []byte, f format) []byte {
 	return append(append(dst, magic...), byte(f), f.version())
 }
 
-// checkPreamble returns the version of a file that should be of format f.
-func checkPreamble(f format, preamble []byte) (int, error) {
+// checkPreamble says why a file cannot be read that should be of format f.
+func checkPreamble(f format, preamble []byte) error {
 	what := f.String()
 	switch {
 	case len(preamble) < preambleSize || string(preamble[:len(magic)]) != magic:
-		return 0, &CorruptError{What: what, Reason: "it does not begin as state does"}
+		return &CorruptError{What: what, Reason: "it does not begin as state does"}
 	case format(preamble[len(magic)]) != f:
-		return 0, &CorruptError{What: what, Reason: fmt.Sprintf("it is a %s", format(preamble[len(magic)]))}
+		return &CorruptError{What: what, Reason: fmt.Sprintf("it is a %s", format(preamble[len(magic)]))}
 	}
-	v := int(preamble[len(magic)+1])
-	if v < 1 || v > int(f.version()) {
-		return 0, fmt.Errorf("%s has version %d, this program reads 1 to %d: use a newer one", what, v, f.version())
+	if v := int(preamble[len(magic)+1]); v < 1 || v > int(f.version()) {
+		return fmt.Errorf("%s has version %d, this program reads 1 to %d: use a newer one", what, v, f.version())
 	}
-	return v, nil
+	return nil
 }
 
 func sectionHeader(tag byte, payload []byte) (header [sectionHeaderSize]byte) {
@@ -110,7 +109,7 @@ func nextSection(f format, data []byte) (tag byte, payload, rest []byte, err err
 
 // eachSection reads a file in memory, down to its end.
 func eachSection(f format, data []byte, read func(tag byte, payload []byte) error) error {
-	if _, err := checkPreamble(f, data); err != nil {
+	if err := checkPreamble(f, data); err != nil {
 		return err
 	}
 	data = data[preambleSize:]

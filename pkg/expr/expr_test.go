@@ -138,9 +138,9 @@ func TestProgram(t *testing.T) {
 
 func TestParseAggregate(t *testing.T) {
 	for text, want := range map[string]Aggregate{
-		"COUNT(*)":                    {Func: "COUNT", Arg: "*", Offset: 6},
-		" sum ( price * (1 + kdv) ) ": {Func: "SUM", Arg: "price * (1 + kdv)", Offset: 7},
-		"MAX(`order`)":                {Func: "MAX", Arg: "`order`", Offset: 4},
+		"COUNT(*)":                      {Func: "COUNT", Arg: "*", Offset: 6},
+		"\tsum ( price * (1 + kdv) )\n": {Func: "SUM", Arg: "price * (1 + kdv)", Offset: 7},
+		"MAX(`order`)":                  {Func: "MAX", Arg: "`order`", Offset: 4},
 	} {
 		got, err := ParseAggregate(text)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

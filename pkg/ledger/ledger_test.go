@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -100,11 +101,7 @@ func (w *world) checkpoint() (c world) {
 		c.sources = append(c.sources, slices.Clone(s))
 	}
 	for _, own := range w.windows {
-		open := map[int]int32{}
-		for k, s := range own.open {
-			open[k] = s
-		}
-		c.windows = append(c.windows, windows{counts: slices.Clone(own.counts), open: open})
+		c.windows = append(c.windows, windows{counts: slices.Clone(own.counts), open: maps.Clone(own.open)})
 	}
 	return c
 }

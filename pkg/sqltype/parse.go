@@ -106,12 +106,12 @@ func cutSuffixWords(text string, suffix ...string) (string, bool) {
 
 // splitParameters splits "DECIMAL(10, 2)" into its name and numbers.
 func splitParameters(text string) (string, []int, error) {
-	open := strings.IndexByte(text, '(')
-	if open < 0 {
-		return strings.TrimSpace(text), nil, nil
+	name, rest, ok := strings.Cut(text, "(")
+	name = strings.TrimSpace(name)
+	if !ok {
+		return name, nil, nil
 	}
-	name := strings.TrimSpace(text[:open])
-	body, ok := strings.CutSuffix(strings.TrimSpace(text[open+1:]), ")")
+	body, ok := strings.CutSuffix(strings.TrimSpace(rest), ")")
 	if !ok {
 		return "", nil, fmt.Errorf("type %q lacks its closing parenthesis", text)
 	}

@@ -129,7 +129,7 @@ func (t Type) Arrow() arrow.DataType {
 		return &arrow.Decimal128Type{Precision: int32(t.Precision), Scale: int32(t.Scale)}
 	}
 	if t.Kind == Invalid || int(t.Kind) >= len(layouts) {
-		panic(fmt.Sprintf("sqltype: no layout for kind %d", t.Kind))
+		panic(fmt.Sprintf("sqltype: no layout for kind %d", t.Kind)) //nolint:forbidigo // no parser returns such a type
 	}
 	return layouts[t.Kind].arrow
 }

@@ -15,7 +15,7 @@ func million(b *testing.B, config window.Config) *window.Store {
 	b.Helper()
 	s := mustStore(b, config)
 	for first := 0; first < 1_000_000; first += benchRows {
-		batch := referenceBatch(first, benchRows, 0)
+		batch := referenceBatch(first)
 		mustAdd(b, s, withArguments(batch, config))
 	}
 	return s

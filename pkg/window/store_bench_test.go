@@ -35,11 +35,11 @@ var (
 	descriptions = []string{"ikinci el LG OLED TV", "az kullanılmış dağ bisikleti", "kutusunda, faturalı", "temiz", "sahibinden acil satılık"}
 )
 
-// referenceBatch makes rows with the ids from first on, a batch as it comes from the exchange.
-func referenceBatch(first, rows int, start int64) arrow.RecordBatch {
+// referenceBatch makes benchRows rows of the first window with the ids from first on, a batch as it comes from the exchange.
+func referenceBatch(first int) arrow.RecordBatch {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, reference.Input().Arrow())
 	defer b.Release()
-	for id := first; id < first+rows; id++ {
+	for id := first; id < first+benchRows; id++ {
 		price := int64(1000 + id*37%90_000)
 		b.Field(0).(*array.Int32Builder).Append(int32(id))
 		b.Field(1).(*array.StringBuilder).Append(products[id%len(products)])
@@ -47,7 +47,7 @@ func referenceBatch(first, rows int, start int64) arrow.RecordBatch {
 		b.Field(3).(*array.Int64Builder).Append(price)
 		b.Field(4).(*array.Float64Builder).Append(0.18)
 		b.Field(5).(*array.Float64Builder).Append(float64(price) * 1.18)
-		b.Field(6).(*array.Int64Builder).Append(start)
+		b.Field(6).(*array.Int64Builder).Append(0)
 		b.Field(7).(*array.Int64Builder).Append(0)
 	}
 	batch := b.NewRecordBatch()
@@ -82,7 +82,7 @@ const benchRows = 4096
 func benchBatches(groups int) []arrow.RecordBatch {
 	var batches []arrow.RecordBatch
 	for first := 0; first < groups; first += benchRows {
-		batches = append(batches, referenceBatch(first, benchRows, 0))
+		batches = append(batches, referenceBatch(first))
 	}
 	return batches
 }
@@ -114,7 +114,7 @@ func perRow(b *testing.B, rows int) {
 }
 
 func BenchmarkEncodeHash(b *testing.B) {
-	batch := referenceBatch(0, benchRows, 0)
+	batch := referenceBatch(0)
 	codec := rowkey.New(reference.Keys)
 	columns := []int{0, 1, 2, 3, 4, 5}
 	var keys rowkey.Keys
@@ -259,7 +259,7 @@ func TestMemory(t *testing.T) {
 	s := mustStore(t, reference)
 	before := heap()
 	for first := 0; first < groups; first += benchRows {
-		batch := referenceBatch(first, benchRows, 0)
+		batch := referenceBatch(first)
 		mustAdd(t, s, batch)
 		batch.Release()
 	}

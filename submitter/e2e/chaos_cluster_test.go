@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -235,12 +234,41 @@ func (a *arena) strike(ctx context.Context, b blow) error {
 		wait(ctx, b.lasts)
 		return syscall.Kill(v.pid, syscall.SIGCONT)
 	}
+	if b.aimed {
+		a.awaitFiles(ctx)
+		wait(ctx, b.after)
+	}
 	if err := a.kill(ctx, v); err != nil {
 		return err
 	}
 	wait(ctx, b.lasts)
 	return a.start(v)
 }
+
+// awaitFiles waits until a job opens or publishes a file, but not long.
+func (a *arena) awaitFiles(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	before := a.changed()
+	_ = poll(ctx, 200*time.Microsecond, func() (bool, error) { return a.changed() != before, nil }) // without one the blow falls all the same
+}
+
+// changed returns when names in the output directories last changed.
+func (a *arena) changed() (newest time.Time) {
+	dirs, err := os.ReadDir(a.out())
+	if err != nil {
+		return newest // nothing was written yet
+	}
+	for _, dir := range dirs {
+		if info, err := dir.Info(); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	return newest
+}
+
+// out holds the output directories of the jobs.
+func (a *arena) out() string { return filepath.Join(a.dir, "out") }
 
 func (a *arena) kill(ctx context.Context, v *victim) error {
 	close(v.killed)
@@ -284,13 +312,4 @@ func (a *arena) get(ctx context.Context, path string, into any) error {
 		return fmt.Errorf("GET %s: %s", path, answer.Status)
 	}
 	return json.NewDecoder(answer.Body).Decode(into)
-}
-
-// logged counts the lines of a process's log that hold a text.
-func (a *arena) logged(name, text string) int {
-	log, err := os.ReadFile(a.log(name))
-	if err != nil {
-		a.t.Error(err)
-	}
-	return strings.Count(string(log), text)
 }

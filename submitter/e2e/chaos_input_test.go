@@ -65,13 +65,13 @@ func (f *feed) write(ctx context.Context, listings int) {
 	}
 }
 
-// listing makes the next listing. One in fifty is up to ten minutes behind, and mostly late.
+// listing makes the next listing. One in fifty is up to a minute behind, and mostly late.
 func (f *feed) listing() []byte {
 	i := f.next
 	f.next++
 	at := firstListing.Add(time.Duration(i) * f.step).Add(-time.Duration(f.random.IntN(7000)) * time.Millisecond)
 	if f.random.IntN(50) == 0 {
-		at = at.Add(-time.Duration(f.random.IntN(600)) * time.Second)
+		at = at.Add(-time.Duration(f.random.IntN(60)) * time.Second)
 	}
 	return fmt.Appendf(nil, `{"id":%d,"product":%q,"description":"ikinci el %d","price":%d,"kdv":%v,"timestamp_column":%q}`,
 		i, products[i%len(products)], i%7, 100+i%977, []float64{0.01, 0.1, 0.18, 0.2}[i%4], at.Format(timestampLayout))

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"pencere/pkg/manifestdir"
 	"pencere/submitter/internal/client"
 )
 
@@ -44,20 +45,20 @@ compute:
   price_with_kdv: price * (1 + kdv)
 sink:
   csv: {path: "${OUT}"}
-checkpoint: {interval: 1s}
+checkpoint: {interval: 200ms}
 restart_strategy: {type: fixed-delay, attempts: 1000000, delay: 100ms}
 `
 
 var (
 	listingsJob = jobKind{"listings", fmt.Sprintf(specHead, "BIGINT", "DOUBLE") + `
 window:
-  tumble: 2m
+  tumble: 20s
   group_by: [id, product, description, price, kdv, price_with_kdv]
 select: [id, product, description, price, kdv, price_with_kdv, window_start]
 `, expectListings}
 	totalsJob = jobKind{"totals", fmt.Sprintf(specHead, "DECIMAL(20, 2)", "DECIMAL(4, 2)") + `
 window:
-  tumble: 2m
+  tumble: 20s
   group_by: [product]
   aggregates:
     listings: COUNT(*)
@@ -90,7 +91,7 @@ type sights struct {
 
 // submit runs a job. When it is not certain that one was taken the list of jobs tells.
 func (a *arena) submit(ctx context.Context, kind jobKind, name, topic, parallelism string, bounded bool) (*chaosJob, error) {
-	j := &chaosJob{jobKind: kind, name: name, out: filepath.Join(a.dir, "out", name)}
+	j := &chaosJob{jobKind: kind, name: name, out: filepath.Join(a.out(), name)}
 	text := kind.spec
 	if !bounded {
 		text = strings.Replace(text, ", bounded: latest", "", 1)
@@ -313,7 +314,8 @@ func (j *chaosJob) rows() ([]string, error) {
 	return rows, nil
 }
 
-// compare checks the output of a job that has ended: the rows with how often each is there, and that no file is unfinished.
+// compare checks the output of a job that has ended: the rows with how often each is there, that its manifest
+// proves them, and that no file is unfinished.
 func (j *chaosJob) compare(want expectation) error {
 	rows, err := j.rows()
 	if err != nil {
@@ -344,6 +346,13 @@ func (j *chaosJob) compare(want expectation) error {
 			errs = append(errs, fmt.Errorf("%s (%s): %d different rows %s of %d, such as\n\t%s", j.name, j.out, len(list), what,
 				want.counted(), strings.Join(list[:min(10, len(list))], "\n\t")))
 		}
+	}
+	proof, err := manifestdir.Verify(os.DirFS(j.out))
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	if !proof.Intact() {
+		errs = append(errs, fmt.Errorf("%s: the manifest does not prove the directory:\n%s", j.name, proof))
 	}
 	hidden, err := filepath.Glob(filepath.Join(j.out, ".*"))
 	if len(hidden) > 0 {

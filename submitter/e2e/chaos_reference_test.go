@@ -37,7 +37,7 @@ type listing struct {
 }
 
 const (
-	windowMs = 2 * 60 * 1000
+	windowMs = 20_000
 	delayMs  = 5000
 )
 

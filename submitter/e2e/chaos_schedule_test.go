@@ -15,13 +15,20 @@ type blow struct {
 	at     time.Duration // since the schedule began
 	victim string
 	kill   bool // SIGKILL; else SIGSTOP
-	lasts  time.Duration
+	// An aimed one waits until a job opens or publishes a file, and then for as long as after says: so it falls into the midst
+	// of a checkpoint, which others seldom do.
+	aimed bool
+	after time.Duration
+	lasts time.Duration
 }
 
 func (b blow) String() string {
 	how := "SIGSTOP"
 	if b.kill {
 		how = "SIGKILL"
+	}
+	if b.aimed {
+		how += fmt.Sprintf(" in a checkpoint + %s", b.after)
 	}
 	return fmt.Sprintf("%6.2f s: %s %s for %s", b.at.Seconds(), how, b.victim, b.lasts)
 }
@@ -35,7 +42,7 @@ const (
 func taskManagerName(i int) string { return fmt.Sprintf("taskmanager-%d", i) }
 
 // newSchedule returns blows in the order of their times: as many kills as wanted, and a stop for every three of them. The
-// same arguments give the same blows. Every process is hit: the broker by one blow in twelve, as its start takes the longest,
+// same arguments give the same blows. Most kills are aimed. Every process is hit: the broker by one blow in twelve, as its start takes the longest,
 // the jobmanager by three, and the taskmanagers by the others. One taskmanager is stopped for longer than its heartbeats may
 // fail to come, so that it wakes up when its subtasks run elsewhere.
 func newSchedule(random *rand.Rand, kills, taskManagers int, over time.Duration) []blow {
@@ -53,6 +60,8 @@ func newSchedule(random *rand.Rand, kills, taskManagers int, over time.Duration)
 		if !b.kill {
 			b.lasts *= 2
 		}
+		b.aimed = b.kill && b.victim != broker && random.IntN(3) > 0
+		b.after = time.Duration(random.IntN(15)) * time.Millisecond
 		blows[i] = b
 	}
 	zombie := &blows[len(blows)-1]

@@ -79,11 +79,11 @@ func New(cfg Config) (*Daemon, error) {
 		d.limit = physicalMemory() / 4 * 3
 	}
 	var err error
-	if d.data, err = net.Listen("tcp", cfg.DataAddr); err != nil {
+	if d.data, err = net.Listen("tcp", cfg.DataAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
 		return nil, fmt.Errorf("listen for peers (--data-addr): %w", err)
 	}
 	if cfg.MetricsAddr != "" {
-		if d.metrics, err = net.Listen("tcp", cfg.MetricsAddr); err != nil {
+		if d.metrics, err = net.Listen("tcp", cfg.MetricsAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
 			return nil, errors.Join(fmt.Errorf("listen for metrics (--metrics-addr): %w", err), d.data.Close())
 		}
 	}

@@ -65,7 +65,7 @@ function details(j) {
     ...(inputs[v] && { inputs: inputs[v].map((from, num) => ({ num, id: vid(j, from), ship_strategy: j.shape[from][1], exchange: 'pipelined_bounded' })) }),
   }));
   return {
-    jid: j.id, name: j.name, isStoppable: false, state: j.state, 'job-type': 'STREAMING', 'start-time': j.start, 'end-time': endTime(j), duration: lasts(j),
+    'ledger-imbalance': ledger(j).imbalance, jid: j.id, name: j.name, isStoppable: false, state: j.state, 'job-type': 'STREAMING', 'start-time': j.start, 'end-time': endTime(j), duration: lasts(j),
     maxParallelism: 128, now: Date.now(), timestamps: {}, vertices, 'status-counts': {}, plan: { jid: j.id, name: j.name, type: 'STREAMING', nodes: nodes.toReversed() },
   };
 }
@@ -114,7 +114,7 @@ function files(j) {
 }
 
 function checkpoints(j) {
-  const last = Math.max(2, Math.floor(lasts(j) / 10_000));
+  const last = Math.max(5, Math.floor(lasts(j) / 10_000));
   const at = (id) => {
     const took = 20 + ((id * 7) % 31);
     const triggered = j.start + id * 10_000;

@@ -46,6 +46,18 @@ const steps = {
     for (const { ship_strategy: strategy } of edges) await page.locator('.edge', { hasText: strategy }).first().waitFor();
   },
 
+  async 'the numbers of a running job are live'() {
+    if (job.state !== 'RUNNING') return;
+    const read = page.locator('.tile.flow', { hasText: 'Read' });
+    const records = async () => Number((await read.locator('.muted').textContent()).replace(/\D/g, ''));
+    const first = await records();
+    await read.getByText(/^[1-9][\d.,]*[kM]?\/s$/).waitFor();
+    for (const deadline = Date.now() + patience; (await records()) <= first; await page.waitForTimeout(100)) {
+      assert.ok(Date.now() < deadline, `${first} records were read and no more`);
+    }
+    for (const node of await page.locator('.node').all()) await node.locator('.node-mark', { hasText: /\d{4}-/ }).waitFor();
+  },
+
   async 'a vertex shows its subtasks'() {
     const vertex = job.vertices.at(-1);
     await page.locator(`a.node[href*="${vertex.id}"]`).click();

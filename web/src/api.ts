@@ -75,6 +75,7 @@ export interface Job {
   now: number;
   vertices: Vertex[];
   plan: { nodes?: PlanNode[] }; // {} for a job that failed before it had a graph
+  'ledger-imbalance'?: string; // "" when every record is accounted for; Flink has no such thing
 }
 
 export interface Subtask {
@@ -102,7 +103,8 @@ export interface Metric {
   sum?: number;
 }
 
-// WatermarkEntry is "<subtask>.currentInputWatermark" and its ms as text; "-9223372036854775808" is none.
+// WatermarkEntry is "<subtask>.currentInputWatermark", or currentOutputWatermark of a source, and its ms as text;
+// "-9223372036854775808" is none.
 export interface WatermarkEntry {
   id: string;
   value: string;
@@ -310,6 +312,14 @@ async function taskManagers(signal: AbortSignal): Promise<{ taskmanagers: TaskMa
 const job = (id: string) => `./jobs/${encodeURIComponent(id)}`;
 const vertex = (id: string, vertexId: string) => `${job(id)}/vertices/${encodeURIComponent(vertexId)}`;
 
+// watermarks are those that come into a vertex. Into a source comes none: it has those that it gives out.
+async function watermarks(id: string, of: { id: string; parallelism: number }, signal: AbortSignal): Promise<WatermarkEntry[]> {
+  const incoming = await getJSON<WatermarkEntry[]>(`${vertex(id, of.id)}/watermarks`, signal);
+  if (incoming.length > 0) return incoming;
+  const names = Array.from({ length: of.parallelism }, (_, subtask) => `${subtask}.currentOutputWatermark`);
+  return getJSON<WatermarkEntry[]>(`${vertex(id, of.id)}/metrics?get=${names.join(',')}`, signal);
+}
+
 // The metrics that the operator graph shows.
 export const graphMetrics = [
   'numRecordsInPerSecond', 'numRecordsOutPerSecond', 'busyTimeMsPerSecond', 'backPressuredTimeMsPerSecond',
@@ -323,7 +333,7 @@ export const api = {
   taskManagers,
   job: (id: string, s: AbortSignal) => getJSON<Job>(job(id), s),
   vertex: (id: string, v: string, s: AbortSignal) => getJSON<VertexDetails>(vertex(id, v), s),
-  watermarks: (id: string, v: string, s: AbortSignal) => getJSON<WatermarkEntry[]>(`${vertex(id, v)}/watermarks`, s),
+  watermarks,
   metrics: (id: string, v: string, s: AbortSignal) =>
     getJSON<Metric[]>(`${vertex(id, v)}/subtasks/metrics?get=${graphMetrics.join(',')}`, s),
   exceptions: (id: string, s: AbortSignal) => getJSON<JobExceptions>(`${job(id)}/exceptions?maxExceptions=20`, s),

@@ -1,7 +1,7 @@
 // A job's checkpoints: how many, the newest, the last ones, and when they are taken.
 import type { ReactNode } from 'react';
 import { api, type Checkpoint, type CheckpointConfig, type Checkpoints, type Job } from './api';
-import { bytes, count, duration, none } from './format';
+import { ago, bytes, count, duration, none } from './format';
 import { usePolled } from './poll';
 import { Table, type Column } from './table';
 import { Answer, Badge, Instant, Panel } from './ui';
@@ -41,8 +41,8 @@ function Shown({ data, now }: { data: Checkpoints; now: number }) {
   return (
     <>
       <div className="tiles glance">
-        <Tile label="Last completed" value={completed ? duration(Math.max(0, now - completed.latest_ack_timestamp)) : none}>
-          {completed ? `ago: checkpoint ${count(completed.id)}, in ${duration(completed.end_to_end_duration)}` : 'none yet'}
+        <Tile label="Last completed" value={completed ? ago(completed.latest_ack_timestamp, now) : none}>
+          {completed ? `checkpoint ${count(completed.id)}, in ${duration(completed.end_to_end_duration)}` : 'none yet'}
         </Tile>
         <Tile label="Duration" value={data.counts.completed > 0 ? duration(took.avg) : none}>
           {data.counts.completed > 0 ? `on average, ${duration(Number(took.p99))} at p99` : 'of those that completed'}

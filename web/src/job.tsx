@@ -29,6 +29,9 @@ export function JobPage({ route, interval, mayCancel }: { route: JobRoute; inter
   return (
     <>
       <Header job={job} mayCancel={mayCancel} />
+      {job['ledger-imbalance'] && route.tab !== 'ledger' && (
+        <p className="note bad" role="alert"><strong>Records are missing or doubled.</strong> The <a href={jobHref(job.jid, 'ledger')}>ledger</a> says which.</p>
+      )}
       <Tabs job={job} tab={route.tab} />
       <Tab route={route} job={job} interval={interval} />
     </>

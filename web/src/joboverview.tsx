@@ -9,7 +9,7 @@ import { terminal } from './state';
 import { Table, type Column } from './table';
 import { Answer, Badge, Empty, Instant, Panel, Sparkline, TaskCounts } from './ui';
 
-// watermarksBySubtask reads "<subtask>.currentInputWatermark" entries; subtasks without a watermark are left out.
+// watermarksBySubtask reads entries by their subtask's number; subtasks without a watermark are left out.
 export function watermarksBySubtask(entries: WatermarkEntry[]): Map<number, number> {
   const marks = new Map<number, number>();
   for (const { id, value } of entries) {
@@ -33,9 +33,9 @@ export function loadOf(metrics: Metric[], marks: WatermarkEntry[]): VertexLoad {
 }
 
 async function loads(job: Job, signal: AbortSignal): Promise<Map<string, VertexLoad>> {
-  const entries = job.vertices.map(async ({ id }) => {
-    const [metrics, marks] = await Promise.all([api.metrics(job.jid, id, signal), api.watermarks(job.jid, id, signal)]);
-    return [id, loadOf(metrics, marks)] as const;
+  const entries = job.vertices.map(async (v) => {
+    const [metrics, marks] = await Promise.all([api.metrics(job.jid, v.id, signal), api.watermarks(job.jid, v, signal)]);
+    return [v.id, loadOf(metrics, marks)] as const;
   });
   return new Map(await Promise.all(entries));
 }
@@ -169,7 +169,7 @@ function Subtasks({ job, vertex, interval }: { job: Job; vertex: Vertex; interva
   const details = usePolled(
     `subtasks/${job.jid}/${vertex.id}`,
     async (s) => {
-      const [{ subtasks }, marks] = await Promise.all([api.vertex(job.jid, vertex.id, s), api.watermarks(job.jid, vertex.id, s)]);
+      const [{ subtasks }, marks] = await Promise.all([api.vertex(job.jid, vertex.id, s), api.watermarks(job.jid, vertex, s)]);
       return { subtasks, marks: watermarksBySubtask(marks) };
     },
     interval,

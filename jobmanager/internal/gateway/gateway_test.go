@@ -176,7 +176,7 @@ func TestRegistrationAndReports(t *testing.T) {
 		if err != nil || answer.GetFencingToken() != 7 || answer.GetRegistered().GetHeartbeatIntervalMs() != 1000 {
 			t.Fatalf("answer %v, %v", answer, err)
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		c.send(heartbeat)
 		ref := &controlv1.SubtaskRef{JobId: "job"}
 		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: &controlv1.SubtaskUpdate{Subtask: ref}}})
@@ -255,7 +255,7 @@ func TestSilentTaskManagerIsLost(t *testing.T) {
 		defer w.lead(7)()
 		c := w.register("tm", 1)
 		for range 3 {
-			time.Sleep(9 * time.Second)
+			<-time.After(9 * time.Second)
 			c.send(heartbeat)
 		}
 		if len(w.pool.TaskManagers()) != 1 {
@@ -276,7 +276,7 @@ func TestConnectWithoutRegistration(t *testing.T) {
 	inWorld(t, func(w *world) {
 		defer w.lead(7)()
 		silent := w.connect()
-		time.Sleep(12 * time.Second)
+		<-time.After(12 * time.Second)
 		silent.ends(codes.Unknown, "no heartbeat for 10s")
 		hasty := w.connect()
 		hasty.send(heartbeat)

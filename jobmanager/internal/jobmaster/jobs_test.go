@@ -51,7 +51,8 @@ func TestDeployment(t *testing.T) {
 				}
 			}
 		}
-		if slices.Sort(partitions); !slices.Equal(partitions, []int32{0, 1, 2}) {
+		slices.Sort(partitions)
+		if !slices.Equal(partitions, []int32{0, 1, 2}) {
 			t.Errorf("partitions %v are read", partitions)
 		}
 	})
@@ -98,9 +99,9 @@ func TestFixedDelayRestarts(t *testing.T) {
 				break
 			}
 			w.wants(id, jobfsm.Restarting)
-			time.Sleep(10*time.Second - time.Millisecond)
+			<-time.After(10*time.Second - time.Millisecond)
 			w.wants(id, jobfsm.Restarting)
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			w.wants(id, jobfsm.Running)
 		}
 		job := w.wants(id, jobfsm.Failed)
@@ -160,7 +161,7 @@ func TestTaskManagerLost(t *testing.T) {
 		if len(b.canceled) != 2 {
 			t.Errorf("%d subtasks elsewhere were cancelled, want 2", len(b.canceled))
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		job = w.wants(id, jobfsm.Running)
 		if want := "waiting for slots: the job takes 2, 1 are free"; job.Notice != want {
 			t.Errorf("notice %q, want %q", job.Notice, want)
@@ -185,7 +186,7 @@ func TestTaskManagerComesBackAtOnce(t *testing.T) {
 		w.start(old)
 		again := w.register("a:1-x", 1)
 		w.wants(id, jobfsm.Restarting)
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		w.wants(id, jobfsm.Running)
 		old.leave("its connection broke")
 		w.start(again)
@@ -199,7 +200,7 @@ func TestCancelInEveryStatus(t *testing.T) {
 	noMore := func(w *world, id string, deployed int, tm *taskManager) {
 		w.t.Helper()
 		job := w.wants(id, jobfsm.Canceled)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if more := tm.take(); len(more) != deployed || w.pool.TaskManagers()[0].Free != 1 || job.Notice != "" {
 			w.t.Errorf("%d subtasks were deployed, %d slots are free, notice %q", len(more), w.pool.TaskManagers()[0].Free, job.Notice)
 		}
@@ -277,7 +278,7 @@ func TestSplitsAddedWhileRunning(t *testing.T) {
 		id := w.submit("2", "")
 		w.start(tm)
 		w.topic.grow(4)
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		synctest.Wait()
 		var added []int32
 		for _, m := range tm.added {
@@ -285,7 +286,8 @@ func TestSplitsAddedWhileRunning(t *testing.T) {
 				added = append(added, s.GetPartition())
 			}
 		}
-		if slices.Sort(added); len(tm.added) != 2 || !slices.Equal(added, []int32{2, 3}) {
+		slices.Sort(added)
+		if len(tm.added) != 2 || !slices.Equal(added, []int32{2, 3}) {
 			t.Errorf("added %v", tm.added)
 		}
 		if kept, _ := w.log.Job(id); len(kept.GetSplits()) != 4 {
@@ -299,7 +301,7 @@ func TestSplitsAddedWhileWaiting(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.submit("1", "")
 		w.topic.grow(4)
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		synctest.Wait()
 		deployed := w.register("a:1-x", 1).take()
 		if len(deployed) != 2 || len(deployed[0].GetSplits()) != 4 {
@@ -357,7 +359,7 @@ func TestRecovery(t *testing.T) {
 		if len(attempts) != 2 || attempts[id] != 1 || attempts[waiting] != 1 {
 			t.Errorf("attempts %v", attempts)
 		}
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		synctest.Wait()
 		if len(tm.added) != 2 {
 			t.Errorf("%d additions of the third split, want one for each job", len(tm.added))
@@ -395,9 +397,9 @@ func TestTerminalJobsAreKeptForAnHour(t *testing.T) {
 		w.stop()
 		w.lead()
 		w.wants(id, jobfsm.Canceled)
-		time.Sleep(58 * time.Minute)
+		<-time.After(58 * time.Minute)
 		w.wants(id, jobfsm.Canceled)
-		time.Sleep(3 * time.Minute)
+		<-time.After(3 * time.Minute)
 		synctest.Wait()
 		if _, err := w.dispatcher.Job(id); !errors.Is(err, ErrNoJob) || len(w.log.Jobs()) != 0 {
 			t.Errorf("after an hour: %v, %d in the log", err, len(w.log.Jobs()))
@@ -413,8 +415,9 @@ func TestLogFails(t *testing.T) {
 		deployed := w.start(tm)
 		w.log.err = errDisk
 		w.fail(tm.id, deployed[0].GetSubtask(), &controlv1.Failure{Message: "x"})
-		if err := w.stop(); !errors.Is(err, errDisk) || !strings.Contains(err.Error(), id) {
-			t.Errorf("the leadership ended with %v", err)
+		w.stop()
+		if !errors.Is(w.reason, errDisk) || !strings.Contains(w.reason.Error(), id) {
+			t.Errorf("the leadership ended with %v", w.reason)
 		}
 		if _, err := w.dispatcher.Submit(t.Context(), Spec{Text: fmt.Sprintf(header, "1")}); !errors.Is(err, ErrNotLeading) {
 			t.Errorf("submission afterwards: %v", err)

@@ -262,6 +262,7 @@ type world struct {
 	dispatcher *Dispatcher
 	resign     context.CancelFunc
 	led        chan error // what Lead returned
+	reason     error      // the same, after stop
 }
 
 // inWorld runs a test with a dispatcher that leads. At its end the leadership ends, and everything must with it.
@@ -304,11 +305,10 @@ func (w *world) begin() {
 }
 
 // stop ends the leadership. It may be called again.
-func (w *world) stop() error {
+func (w *world) stop() {
 	w.resign()
-	err := <-w.led
-	w.led <- err
-	return err
+	w.reason = <-w.led
+	w.led <- w.reason
 }
 
 func (w *world) register(id string, slots int) *taskManager {

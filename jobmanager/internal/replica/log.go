@@ -34,5 +34,5 @@ var levels = map[hclog.Level]slog.Level{
 
 // Accept implements hclog.SinkAdapter.
 func (s sink) Accept(name string, level hclog.Level, message string, args ...any) {
-	s.to.With("component", name).Log(context.Background(), levels[level], message, args...)
+	s.to.With("component", name).Log(context.Background(), levels[level], message, args...) //nolint:sloglint // the message is raft's
 }

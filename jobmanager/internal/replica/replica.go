@@ -129,7 +129,8 @@ func (r *Replica) transport(cfg Config) (raft.Transport, raft.ServerAddress, err
 		return nil, "", fmt.Errorf("listen for raft on %s: %w", cfg.Addr, err)
 	}
 	r.close = append(r.close, transport)
-	return transport, transport.LocalAddr(), nil
+	address := transport.LocalAddr()
+	return transport, address, nil
 }
 
 func servers(cfg Config, own raft.ServerAddress) []raft.Server {

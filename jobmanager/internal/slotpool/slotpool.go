@@ -174,7 +174,7 @@ func (p *Pool) grantLocked() bool {
 	slots := make([]Slot, len(picked))
 	for i, s := range picked {
 		m := p.members[s.TaskManagerID]
-		m.holders[s.Index] = held{r.jobID, r.holder}
+		m.holders[s.Index] = held(r)
 		slots[i] = Slot{Index: s.Index, TaskManager: m.TaskManager}
 	}
 	p.due = append(p.due, call{r.jobID, func() { r.holder.Granted(slots) }})

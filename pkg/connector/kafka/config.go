@@ -85,7 +85,7 @@ func (c *Config) checkSource() error {
 
 // readConnection takes the properties that concern connections, with Kafka's defaults where they fit a client that never gives up.
 func (c *Config) readConnection(s *settings) {
-	if id := s.text("client.id", ""); id != "" {
+	if id := s.text("client.id"); id != "" {
 		c.client = append(c.client, kgo.ClientID(id))
 	}
 	backoff, limit := s.millis("retry.backoff.ms", 100*time.Millisecond), s.millis("retry.backoff.max.ms", time.Second)
@@ -109,7 +109,7 @@ func (c *Config) readFetch(s *settings) {
 		kgo.FetchMinBytes(s.bytes("fetch.min.bytes", 1)),
 		kgo.FetchMaxWait(s.millis("fetch.max.wait.ms", defaultFetchMaxWait)),
 		kgo.BrokerMaxReadBytes(max(100<<20, c.fetchMaxBytes)),
-		kgo.Rack(s.text("client.rack", "")),
+		kgo.Rack(s.text("client.rack")),
 		// Kafka's consumers fall back silently to another offset; a job must not.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		// They end a bounded split that ends with one, and let the lag of a transactional topic reach zero.

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -38,7 +39,7 @@ func TestConfigErrors(t *testing.T) {
 		{"misspelt", property("isolation.levle", "x"), []string{"property isolation.levle: not known: did you mean isolation.level?"}},
 		{"far from all", property("q", "x"), []string{"property q: not known"}},
 		{"elsewhere", property("group.id", "x"), []string{"property group.id: is given as group"}},
-		{"choice", property("isolation.level", "commited"), []string{`property isolation.level: "commited" is none of read_uncommitted, read_committed`}},
+		{"choice", property("isolation.level", "committed"), []string{`property isolation.level: "committed" is none of read_uncommitted, read_committed`}},
 		{"number", property("fetch.max.bytes", "1MB"), []string{`property fetch.max.bytes: "1MB" is not a whole number of bytes from 1 to 2147483647`}},
 		{"too large", property("fetch.max.bytes", "2147483648"), []string{"from 1 to 2147483647"}},
 		{"zero", property("retry.backoff.ms", "0"), []string{"milliseconds from 1"}},
@@ -130,9 +131,7 @@ func TestSecurity(t *testing.T) {
 			properties := map[string]string{
 				"security.protocol": "SASL_SSL", "ssl.truststore.location": ca, "sasl.username": "plain", "sasl.password": "secret",
 			}
-			for name, value := range test.properties {
-				properties[name] = value
-			}
+			maps.Copy(properties, test.properties)
 			if properties["ssl.truststore.location"] == "" || properties["ssl.truststore.certificates"] != "" {
 				delete(properties, "ssl.truststore.location")
 			}
@@ -147,7 +146,7 @@ func TestSecurity(t *testing.T) {
 			defer e.Close()
 			splits, err := e.Discover(t.Context())
 			if test.fails {
-				wantError[*AuthError](t, err)
+				_ = wantError[*AuthError](t, err)
 				return
 			}
 			if diff := cmp.Diff([]Split{{Topic: "t", Stop: Unbounded}}, splits); diff != "" || err != nil {

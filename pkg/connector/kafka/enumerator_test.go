@@ -116,12 +116,11 @@ func TestDiscoverCommitted(t *testing.T) {
 
 func TestDiscoverTopics(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, "orders", "orders-old", "payments"))
-	names := func(splits []Split) []string { return topicsOf(splits) }
 	several := func(s *plan.KafkaSource) { s.Topics = []string{"payments", "orders"} }
-	if diff := cmp.Diff([]string{"orders", "payments"}, names(c.discover(c.config("", several)))); diff != "" {
+	if diff := cmp.Diff([]string{"orders", "payments"}, topicsOf(c.discover(c.config("", several)))); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"orders"}, names(c.discover(c.config("", pattern("orders|pay"))))); diff != "" {
+	if diff := cmp.Diff([]string{"orders"}, topicsOf(c.discover(c.config("", pattern("orders|pay"))))); diff != "" {
 		t.Errorf("whole names are matched: %s", diff)
 	}
 

@@ -46,7 +46,7 @@ func (h *health) OnBrokerConnect(broker kgo.BrokerMetadata, _ time.Duration, con
 }
 
 // OnBrokerRead is called by kgo after each answer, or instead of it.
-func (h *health) OnBrokerRead(broker kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
+func (h *health) OnBrokerRead(broker kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) { //nolint:revive // kgo's signature
 	if err != nil || h.troubled.Load() {
 		h.note(broker, err)
 	}

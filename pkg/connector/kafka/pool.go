@@ -60,13 +60,15 @@ func (s *shelf[T]) get(n int) []T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for size := i; size <= i+1 && size < len(s.size); size++ {
-		if last := len(s.size[size]) - 1; last >= 0 {
-			slice := s.size[size][last]
-			s.size[size][last] = nil
-			s.size[size] = s.size[size][:last]
-			s.kept -= cap(slice)
-			return slice[:0]
+		last := len(s.size[size]) - 1
+		if last < 0 {
+			continue
 		}
+		slice := s.size[size][last]
+		s.size[size][last] = nil
+		s.size[size] = s.size[size][:last]
+		s.kept -= cap(slice)
+		return slice[:0]
 	}
 	return make([]T, 0, 1<<i)
 }

@@ -376,7 +376,7 @@ func TestReaderTopicMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := r.until(func() bool { return len(r.values[0]) > 5 })
-	wantError[*UnknownTopicError](t, err)
+	_ = wantError[*UnknownTopicError](t, err)
 }
 
 // TestReaderMemory holds fetches while reading goes on: what they point to must stay as it was until Release.
@@ -511,9 +511,9 @@ func TestReaderRefused(t *testing.T) {
 		answer.ErrorCode = kerr.SaslAuthenticationFailed.Code
 		return answer, nil, true
 	})
-	wantError[*AuthError](t, r.until(func() bool { return false }))
+	_ = wantError[*AuthError](t, r.until(func() bool { return false }))
 	_, err := c.enumerator(cfg).Discover(c.ctx)
-	wantError[*AuthError](t, err)
+	_ = wantError[*AuthError](t, err)
 	if strings.Contains(err.Error(), "wrong") {
 		t.Errorf("the error tells the password: %v", err)
 	}

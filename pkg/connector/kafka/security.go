@@ -32,7 +32,7 @@ func (s *settings) security() []kgo.Opt {
 // sasl returns the mechanism, or nil when SASL is not wanted or its properties are wrong.
 func (s *settings) sasl(wanted bool) sasl.Mechanism {
 	name := s.choice("sasl.mechanism", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-	user, password := s.text("sasl.username", ""), s.text("sasl.password", "")
+	user, password := s.text("sasl.username"), s.text("sasl.password")
 	if jaas, ok := s.lookup("sasl.jaas.config"); ok {
 		var err error
 		if user, password, err = parseJAAS(jaas); err != nil {

@@ -55,11 +55,10 @@ func (s *settings) fail(name, format string, args ...any) {
 	s.errs = append(s.errs, &PropertyError{Property: name, Message: fmt.Sprintf(format, args...)})
 }
 
-func (s *settings) text(name, absent string) string {
-	if value, ok := s.lookup(name); ok {
-		return value
-	}
-	return absent
+// text returns a value, "" when there is none.
+func (s *settings) text(name string) string {
+	value, _ := s.lookup(name)
+	return value
 }
 
 // choice returns one of the values; the first is the default.

@@ -152,8 +152,8 @@ func TestFailOnMissingField(t *testing.T) {
 		`{"b":1,"B":2}`:    "a",
 	} {
 		_, err := d.Append([]byte(message))
-		var got *json.DecodeError
-		if errors.As(err, &got); (err != nil) != (field != "") || err != nil && got.Field != field {
+		got, ok := errors.AsType[*json.DecodeError](err)
+		if ok != (field != "") || err != nil && !ok || ok && got.Field != field {
 			t.Errorf("%s gives %v, want the field %q missing", message, err, field)
 		}
 	}

@@ -165,7 +165,7 @@ func javaTrim(s string) string { return strings.TrimFunc(s, func(r rune) bool { 
 
 var (
 	jsonEscape  = regexp.MustCompile(`^\\(["\\/bfnrt]|u[0-9a-fA-F]{4})`)
-	wholeNumber = regexp.MustCompile(`^[+-]?[0-9]+$`)
+	wholeNumber = regexp.MustCompile(`^[+-]?\d+$`)
 	javaFloat   = regexp.MustCompile(`^([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fFdD]?$`)
 	javaHex     = regexp.MustCompile(`^([+-]?0[xX](?:[0-9a-fA-F]+\.?|[0-9a-fA-F]*\.[0-9a-fA-F]+)[pP][+-]?[0-9]+)[fFdD]?$`)
 )
@@ -222,9 +222,9 @@ func modelDouble(raw, text string, isText, isNumber bool) *float64 {
 	return &f
 }
 
-// comparable reports whether encoding/json has the same rules for message: not for control characters and unknown
+// sameRules reports whether encoding/json has the same rules for message: not for control characters and unknown
 // escapes in strings, bytes that are not UTF-8 or another encoding's, and lone surrogates.
-func comparable(message []byte) bool {
+func sameRules(message []byte) bool {
 	if !utf8.Valid(message) || bytes.HasPrefix(message, []byte("\ufeff")) || bytes.IndexByte(message, 0) >= 0 {
 		return false
 	}
@@ -250,7 +250,7 @@ func FuzzDifferential(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		if len(message) > 0 && comparable(message) {
+		if len(message) > 0 && sameRules(message) {
 			compareWithModel(t, message)
 		}
 	})

@@ -240,7 +240,8 @@ func (s *scanner) number(b []byte, i int) (end int, fractional bool) {
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
 		fractional = true
-		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
 		first = i

@@ -14,7 +14,8 @@ func appendUnescaped(dst, raw []byte) ([]byte, bool) {
 			dst = append(dst, raw[i])
 			continue
 		}
-		if i++; i == len(raw) {
+		i++
+		if i == len(raw) {
 			return dst, false
 		}
 		switch c := raw[i]; c {

@@ -167,7 +167,7 @@ func (l *timestampLayout) parse(text []byte) (v decimal128.Num, ok bool) {
 	}
 	strict := l.iso && !l.zoned
 	days, rest, ok := parseDate(text, !strict)
-	if !ok || len(rest) == 0 || rest[0] != l.separator && !(strict && rest[0] == 't') {
+	if !ok || len(rest) == 0 || rest[0] != l.separator && (!strict || rest[0] != 't') {
 		return v, false
 	}
 	of, rest, ok := parseClock(rest[1:], l.iso)

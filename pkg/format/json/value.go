@@ -109,6 +109,7 @@ func (d *Decoder) numberValue(c *column, b []byte, i int) int {
 			c.append128(d.alloc, decimal128.FromI64(v))
 			return next
 		}
+	default: // no other type has a way of its own
 	}
 	end, fractional := d.scanner.number(b, i)
 	if end == none {

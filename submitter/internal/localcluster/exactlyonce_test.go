@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"pencere/submitter/internal/client"
 )
 
 // Whatever dies in the middle of a job, its finished files hold each row once. Each run is told by its seed.
@@ -15,7 +17,7 @@ func TestExactlyOnce(t *testing.T) {
 				t.Run(fmt.Sprintf("pass-through=%t,parallelism=%d,seed=%d", passThrough, parallelism, seed), func(t *testing.T) {
 					t.Parallel()
 					c := newChaos(t, seed)
-					c.run(spec{parallelism: parallelism, passThrough: passThrough, restarts: 1000})
+					c.run(spec{parallelism: parallelism, passThrough: passThrough, restarts: 1000, window: 10 * time.Second})
 				})
 			}
 		}
@@ -116,6 +118,33 @@ func (c *chaos) read(j job, all partitions) {
 		}
 		return true
 	})
+}
+
+// Jobs that end by themselves: what they wrote last is published once, too.
+func TestExactlyOnceToTheEnd(t *testing.T) {
+	for _, passThrough := range []bool{false, true} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprintf("pass-through=%t,seed=%d", passThrough, seed), func(t *testing.T) {
+				t.Parallel()
+				c := newChaos(t, seed)
+				all := c.listings(20_000)
+				s := spec{parallelism: 2, passThrough: passThrough, restarts: 1000, window: 10 * time.Second, bounded: true, topic: c.topic(all)}
+				j := c.submit(s)
+				for range 4 {
+					c.pause(time.Duration(c.random.IntN(150)) * time.Millisecond)
+					c.kill()
+				}
+				j.poll("the jobmanager leads", func() bool {
+					_, err := c.jobs.Job(c.ctx, j.id)
+					return err == nil
+				})
+				j.end(client.Finished)
+				want, _ := s.oracle(all)
+				j.wantRows(want)
+				j.nothingHidden()
+			})
+		}
+	}
 }
 
 // pause lets the job run for a while, so that it is somewhere between two checkpoints.

@@ -173,6 +173,21 @@ func (j job) running() {
 	})
 }
 
+// read waits until so many records are read, by partition. What is produced to several partitions at once may be read in any
+// order: where idle partitions make that matter, one is read before the other is produced.
+func (j job) read(records ...int64) {
+	j.t.Helper()
+	j.poll(fmt.Sprintf("%v records are read", records), func() bool {
+		splits, err := j.jobs.Splits(j.ctx, j.id)
+		j.check(err)
+		var offsets []int64
+		for _, s := range splits {
+			offsets = append(offsets, s.Offset)
+		}
+		return slices.Equal(offsets, records)
+	})
+}
+
 // cancel ends the job.
 func (j job) cancel() {
 	j.t.Helper()

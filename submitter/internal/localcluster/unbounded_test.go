@@ -3,7 +3,6 @@ package localcluster_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +35,9 @@ func TestIdlePartition(t *testing.T) {
 		j.awaitRows(want) // the window of the third is open: nothing has passed its end
 
 		// A partition that comes back takes part again, and its rows are in time for windows that are open.
-		more := partitions{records(at(4, 500)), records(at(5, 290), at(6, 500)), nil}
-		f.produce(s.topic, more)
+		f.produce(s.topic, partitions{nil, records(at(5, 290)), nil})
+		j.read(3, 1, 0)
+		f.produce(s.topic, partitions{records(at(4, 500)), records(at(6, 500)), nil})
 		want, _ = s.oracle(partitions{records(at(1, 10), at(2, 20), at(3, 300)), records(at(5, 290))})
 		j.awaitRows(want)
 		j.cancel()
@@ -53,11 +53,7 @@ func TestSilentPartitionHolds(t *testing.T) {
 	s := spec{topic: f.topic(topic), parallelism: 1}
 	j := f.submit(s)
 	j.running()
-	j.poll("both records are read", func() bool {
-		splits, err := f.jobs.Splits(f.ctx, j.id)
-		f.check(err)
-		return len(splits) == 2 && splits[0].Offset == 2
-	})
+	j.read(2, 0)
 	j.wantRows([]string{})
 	f.produce(s.topic, partitions{nil, records(at(3, 1000))})
 	want, _ := s.oracle(partitions{records(at(1, 10))})
@@ -83,12 +79,10 @@ func TestTopicGrows(t *testing.T) {
 			return len(offsets[s.topic]) == len(more)
 		})
 		f.produce(s.topic, more)
-		j.poll("the new partitions are read", func() bool {
-			splits, err := f.jobs.Splits(f.ctx, j.id)
-			f.check(err)
-			return len(splits) == len(more) && !slices.ContainsFunc(splits, func(s client.Split) bool { return s.Offset == 0 })
-		})
-		f.produce(s.topic, partitions{records(at(2, 20), at(3, 300)), records(at(5, 300)), records(at(7, 300)), records(at(9, 300))})
+		j.read(1, 1, 1, 1)
+		f.produce(s.topic, partitions{records(at(2, 20))})
+		j.read(2, 1, 1, 1)
+		f.produce(s.topic, partitions{records(at(3, 300)), records(at(5, 300)), records(at(7, 300)), records(at(9, 300))})
 		want, _ := s.oracle(partitions{records(at(1, 10), at(2, 20), at(4, 30), at(6, 40), at(8, 50))})
 		j.awaitRows(want)
 		j.cancel()

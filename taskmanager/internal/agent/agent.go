@@ -87,14 +87,18 @@ func (a *Agent) take() []*controlv1.ConnectRequest {
 // Run keeps connected until ctx ends, and returns why it did.
 func (a *Agent) Run(ctx context.Context, slots Slots) error {
 	a.slots = slots
-	jobManagers := make([]*jobManager, len(a.cfg.JobManagers))
-	for i, address := range a.cfg.JobManagers {
+	var jobManagers []*jobManager
+	defer func() {
+		for _, j := range jobManagers {
+			_ = j.conn.Close() // nothing to flush
+		}
+	}()
+	for _, address := range a.cfg.JobManagers {
 		conn, err := a.dial(address)
 		if err != nil {
 			return fmt.Errorf("jobmanager address %q: %w", address, err)
 		}
-		defer func() { _ = conn.Close() }() // nothing to flush
-		jobManagers[i] = &jobManager{address: address, conn: conn}
+		jobManagers = append(jobManagers, &jobManager{address: address, conn: conn})
 	}
 	wait := newBackOff()
 	for ctx.Err() == nil {

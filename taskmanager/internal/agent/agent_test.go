@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -143,12 +144,13 @@ type world struct {
 	slots *slots
 	log   bytes.Buffer
 	stop  context.CancelFunc
-	ended chan error
+	ended chan struct{} // closed when Run has returned err
+	err   error
 }
 
 func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{slots: &slots{}, ended: make(chan error, 1)}
+		w := &world{slots: &slots{}, ended: make(chan struct{})}
 		networks := make(map[string]*bufconn.Listener)
 		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
 		for i, j := range jobmanagers {
@@ -162,7 +164,7 @@ func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w 
 			network := bufconn.Listen(1 << 16)
 			networks[address] = network
 			go func() { _ = server.Serve(network) }()
-			defer server.Stop()
+			defer server.Stop() //nolint:gocritic // one a jobmanager, till the end of the world
 		}
 		w.agent = New(cfg)
 		w.agent.dial = func(address string) (*grpc.ClientConn, error) {
@@ -177,7 +179,10 @@ func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w 
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		w.stop = cancel
-		go func() { w.ended <- w.agent.Run(ctx, w.slots) }()
+		go func() {
+			defer close(w.ended)
+			w.err = w.agent.Run(ctx, w.slots)
+		}()
 		defer func() {
 			cancel()
 			<-w.ended
@@ -215,7 +220,7 @@ func TestOrdersAndReports(t *testing.T) {
 		for i := range 100 {
 			w.agent.Send(canceled(fmt.Sprint(i)))
 		}
-		time.Sleep(3500 * time.Millisecond)
+		<-time.After(3500 * time.Millisecond)
 		messages, beats := j.take()
 		if len(messages) != 100 || messages[99].GetSubtaskUpdate().GetSubtask().GetJobId() != "99" || beats != 3 {
 			t.Errorf("%d messages, %d heartbeats in 3.5 s", len(messages), beats)
@@ -234,7 +239,7 @@ func TestOldLeaderIsNotObeyed(t *testing.T) {
 		w.slots.want(t, "deploy new")
 		j.token = 2
 		j.end(io.EOF)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		w.slots.want(t, "cancel all")
 		if log := w.log.String(); strings.Count(log, "its fencing token 2 is older than 3") != 1 {
 			t.Errorf("the log does not say once why it does not register: %s", log)
@@ -245,14 +250,14 @@ func TestOldLeaderIsNotObeyed(t *testing.T) {
 func TestLeaderSwitch(t *testing.T) {
 	a, b := &jobmanager{leads: true, token: 1}, &jobmanager{token: 2}
 	inWorld(t, []*jobmanager{nil, a, b}, func(t *testing.T, w *world) {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		a.deploy("a")
 		w.slots.want(t, "deploy a")
 		a.leads, b.leads = false, true
 		w.agent.Send(canceled("of the old leader"))
 		a.end(io.EOF)
 		w.agent.Send(canceled("of the old leader"))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if messages, _ := b.take(); len(messages) != 1 || messages[0].GetRegister() == nil {
 			t.Errorf("the new leader was told %v", messages)
 		}
@@ -268,7 +273,7 @@ func TestLeaderSwitch(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	j := &jobmanager{}
 	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		j.mu.Lock()
 		attempts := j.attempts
 		j.mu.Unlock()
@@ -281,17 +286,17 @@ func TestBackoff(t *testing.T) {
 		w.slots.want(t)
 		begin := time.Now()
 		w.stop()
-		if err := <-w.ended; err == nil || time.Since(begin) != 0 {
-			t.Errorf("ended after %s with %v", time.Since(begin), err)
+		<-w.ended
+		if took := time.Since(begin); w.err == nil || took != 0 {
+			t.Errorf("ended after %s with %v", took, w.err)
 		}
-		w.ended <- nil
 	})
 }
 
 func TestJobmanagerThatDoesNotAnswer(t *testing.T) {
 	mute, good := &jobmanager{leads: true, mute: true}, &jobmanager{leads: true}
 	inWorld(t, []*jobmanager{mute, good}, func(t *testing.T, w *world) {
-		time.Sleep(registerTimeout + time.Second)
+		<-time.After(registerTimeout + time.Second)
 		good.deploy("a")
 		w.slots.want(t, "deploy a")
 	})
@@ -303,7 +308,9 @@ func TestEnd(t *testing.T) {
 	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
 		w.stop()
 		<-w.ended
-		w.ended <- nil
+		if !errors.Is(w.err, context.Canceled) {
+			t.Errorf("ended with %v", w.err)
+		}
 		w.slots.want(t, "cancel all")
 	})
 }

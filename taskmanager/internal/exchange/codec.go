@@ -113,7 +113,7 @@ func (c *decoder) batch(m *exchangev1.Message) (b arrow.RecordBatch, err error) 
 }
 
 // recovered turns a panic of the flatbuffers code, which trusts a peer of another version too, into an error.
-func recovered(what string, err *error) {
+func recovered(what string, err *error) { //nolint:gocritic // a deferred call sets its caller's result
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%s: malformed message: %v", what, p)
 	}

@@ -133,17 +133,22 @@ func TestBackpressure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows = 20_000 // some 600 KB, more than a stream's window
+	batch := batchOf(0, 20_000) // some 600 KB, more than a stream's window
+	defer batch.Release()
+	full := func() exchange.Element {
+		batch.Retain()
+		return exchange.Element{Kind: exchange.Batch, Batch: batch}
+	}
 	ended := make(chan int, 1)
 	go func() {
 		sent := 0
-		for blocked.Send(ctx, exchange.Element{Kind: exchange.Batch, Batch: batchOf(0, rows)}) == nil {
+		for blocked.Send(ctx, full()) == nil {
 			sent++
 		}
 		ended <- sent
 	}()
 	for range 50 {
-		if err := free.Send(t.Context(), exchange.Element{Kind: exchange.Batch, Batch: batchOf(0, rows)}); err != nil {
+		if err := free.Send(t.Context(), full()); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := flowing.Next(t.Context()); err != nil {

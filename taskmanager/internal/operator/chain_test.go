@@ -261,7 +261,7 @@ func TestKeyedErrors(t *testing.T) {
 			var senders []exchange.Sender
 			for i := range test.edges {
 				edge := &sent{alive: test.edges - 1 - i}
-				defer edge.release()
+				t.Cleanup(edge.release)
 				senders = append(senders, edge)
 			}
 			chain, err := operator.NewSource(program, operator.NewKeyed(program, senders, operator.NewCounters(), alloc), operator.NewCounters(), alloc)

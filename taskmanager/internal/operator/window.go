@@ -32,7 +32,7 @@ type Window struct {
 }
 
 // NewWindow returns the chain of a program's keyed vertex with so many inputs. budget bounds its state, in bytes; 0 does not.
-func NewWindow(p *plan.Program, inputs int, sink *Sink, counters *Counters, alloc memory.Allocator, budget int64) (*Window, error) {
+func NewWindow(p *plan.Program, inputs int, sink *Sink, counters *Counters, alloc memory.Allocator, budget int64) (*Window, error) { //nolint:revive // what it is wired to, each of a type of its own
 	store, err := window.NewStore(windowConfig(p, alloc))
 	if err != nil {
 		return nil, fmt.Errorf("window: %w", err)

@@ -198,8 +198,8 @@ func goOn(t *testing.T, text string, splits int, from checkpoint.State, test fun
 
 func (w *world) deploy(text string, splits int, from checkpoint.State) {
 	bounded := ""
-	if strings.HasPrefix(text, "bounded\n") {
-		bounded, text = ", bounded: latest", strings.TrimPrefix(text, "bounded\n")
+	if rest, ok := strings.CutPrefix(text, "bounded\n"); ok {
+		bounded, text = ", bounded: latest", rest
 	}
 	job, err := jobspec.Parse("job.yaml", []byte(fmt.Sprintf(spec, bounded, w.dir)+text), func(string) (string, bool) { return "", false })
 	if err != nil {
@@ -374,15 +374,15 @@ func TestIdleSplits(t *testing.T) {
 	inWorld(t, windowed, 2, func(w *world) {
 		w.reader.put(records(0, 70))
 		w.wants("rows 1")
-		time.Sleep(29 * time.Second)
+		<-time.After(29 * time.Second)
 		w.wants()
 		w.reader.put(records(0, 71))
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		w.wants("rows 1", "watermark 71")
 		if splits := w.task.Report().GetSplits(); splits[0].GetIdle() || !splits[1].GetIdle() {
 			t.Errorf("splits are reported as %v", splits)
 		}
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		w.wants("idle")
 		// It comes back without anything new in time: downstream must wait for it again.
 		w.reader.put(records(0, 71))
@@ -393,7 +393,7 @@ func TestIdleSplits(t *testing.T) {
 // A source without splits must not hold the others back.
 func TestNoSplits(t *testing.T) {
 	inWorld(t, windowed, 0, func(w *world) {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		w.wants("idle")
 	})
 	inWorld(t, "bounded\n"+windowed, 0, func(w *world) {
@@ -454,7 +454,7 @@ func TestPassThroughPublishes(t *testing.T) {
 		if p := state.Sink.Pending; len(p) != 1 || p[0].Rows != 2 || state.Splits[0].Next != 2 {
 			t.Errorf("state %+v", state)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if rows := w.rows(); rows != 0 || w.reader.committed() != nil {
 			t.Errorf("%d rows are published, %v committed before the checkpoint", rows, w.reader.committed())
 		}
@@ -520,7 +520,7 @@ func TestSlowCommits(t *testing.T) {
 	inWorld(t, windowed, 1, func(w *world) {
 		w.reader.slow = make(chan struct{})
 		for i := range 5 {
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			w.reader.put(records(0, 10+i))
 			w.wants("rows 1", fmt.Sprint("watermark ", 10+i))
 			w.task.Trigger(checkpoint.ID(i+1), checkpoint.Periodic)
@@ -549,7 +549,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("input watermark %d before the first record", got)
 		}
 		w.reader.put(records(0, 10, 11))
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		w.wants("rows 2", "watermark 11")
 		m := w.task.Metrics()
 		if m.GetRecordsIn() != 2 || m.GetRecordsOut() != 2 || m.GetBytesIn() == 0 || m.GetBytesOut() == 0 || m.GetIdleMs() < 2000 ||
