@@ -65,10 +65,14 @@ func TestManifestSurvivesDeath(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			c := newChaos(t, seed)
-			topic := c.listings(30_000)
+			topic := c.listings(150_000)
 			s := spec{parallelism: 2, bounded: true, restarts: 1000, topic: c.topic(topic)}
 			j := c.submit(s)
-			j.poll("files are finished", func() bool { return len(j.rows()) > 0 })
+			j.poll("files are finished", func() bool {
+				files, err := filepath.Glob(filepath.Join(j.dir, "part-*.csv"))
+				j.check(err)
+				return len(files) > 0
+			})
 			for range 2 {
 				c.kill()
 			}
