@@ -41,6 +41,7 @@ func Command() *cobra.Command {
 	flags.StringVar(&cfg.ID, "id", "jm1", "name of this jobmanager among its peers")
 	flags.StringVar(&cfg.DataDir, "data-dir", "data", "directory for the state of jobs")
 	flags.StringVar(&cfg.CheckpointDir, "checkpoint-dir", "", "directory that all taskmanagers see too, or URL, for large state; empty for DATA-DIR/checkpoints")
+	flags.StringVar(&cfg.SavepointDir, "savepoint-dir", "", "directory or URL for savepoints of which nobody says where; empty for none")
 	flags.StringVar(&cfg.RPCAddr, "rpc-addr", ":6123", "host:port for taskmanagers")
 	flags.StringVar(&cfg.RaftAddr, "raft-addr", ":6124", "host:port for the other jobmanagers")
 	flags.StringToStringVar(&cfg.Peers, "peers", nil, "all jobmanagers as jm1=host:6124,jm2=…; none for one alone")

@@ -39,9 +39,11 @@ type Config struct {
 	// CheckpointDir is where large state of checkpoints is kept: a directory that all taskmanagers see too, or a URL; "" is
 	// the folder checkpoints of DataDir.
 	CheckpointDir string
-	RestAddr      string // host:port; port 0 takes a free one
-	RPCAddr       string // host:port for taskmanagers; port 0 takes a free one
-	RaftAddr      string // host:port for the other jobmanagers; used with Peers
+	// SavepointDir is where savepoints go of which the user does not say where, a directory or a URL; "" demands that it is said.
+	SavepointDir string
+	RestAddr     string // host:port; port 0 takes a free one
+	RPCAddr      string // host:port for taskmanagers; port 0 takes a free one
+	RaftAddr     string // host:port for the other jobmanagers; used with Peers
 	// Peers are all jobmanagers, this one too, by id with their raft addresses; empty for one alone.
 	Peers   map[string]string
 	Version string
@@ -69,7 +71,7 @@ func New(cfg Config) (*Daemon, error) {
 	pool := slotpool.New(time.Now)
 	d.dispatcher = jobmaster.New(jobmaster.Config{
 		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, Logger: cfg.Log, Version: cfg.Version,
-		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter,
+		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter, SavepointDir: cfg.SavepointDir,
 	})
 	d.gateway = gateway.New(pool, d.dispatcher, cfg.Log)
 	return d, nil
@@ -184,6 +186,7 @@ func (d *Daemon) settings() []rest.Setting {
 		{Key: "raft-addr", Value: d.cfg.RaftAddr},
 		{Key: "rest-addr", Value: d.RestAddr()},
 		{Key: "rpc-addr", Value: d.RPCAddr()},
+		{Key: "savepoint-dir", Value: d.cfg.SavepointDir},
 	}
 }
 

@@ -68,11 +68,11 @@ type attempt struct {
 }
 
 // New returns the coordinator of a job whose committed checkpoints, savepoints among them, and the greatest ID ever reserved are
-// in the replicated log.
+// in the replicated log. The savepoints count as released: whoever copied them did so under another coordinator.
 func New(config Config, committed []checkpoint.Checkpoint, reserved checkpoint.ID) *Coordinator {
 	c := &Coordinator{config: config, reserved: reserved, next: reserved + 1}
 	for _, k := range committed {
-		c.retained = append(c.retained, retained{id: k.ID, kind: k.Kind, blobs: k.Blobs()})
+		c.retained = append(c.retained, retained{id: k.ID, kind: checkpoint.Periodic, blobs: k.Blobs()})
 		c.next = max(c.next, k.ID+1)
 	}
 	slices.SortFunc(c.retained, func(a, b retained) int { return int(int64(a.id) - int64(b.id)) })
@@ -139,6 +139,8 @@ func (c *Coordinator) Step(now time.Time, e Event) []Action {
 		c.attemptEnded(e.Reason)
 	case JobEnded:
 		c.jobEnded()
+	case Released:
+		c.released(e)
 	}
 	c.reserve()
 	c.trigger()

@@ -65,6 +65,9 @@ type (
 	AttemptEnded struct{ Reason string }
 	// JobEnded says that nobody will go on from the job's checkpoints. Savepoints stay.
 	JobEnded struct{}
+	// Released says that the user has a copy of a savepoint, or will never have: from here on the job keeps it as it keeps a periodic
+	// checkpoint.
+	Released struct{ ID checkpoint.ID }
 )
 
 func (Started) event()      {}
@@ -80,6 +83,7 @@ func (Committed) event()    {}
 func (CommitFailed) event() {}
 func (AttemptEnded) event() {}
 func (JobEnded) event()     {}
+func (Released) event()     {}
 
 // Action is something to be done, in the order given.
 type Action interface{ action() }

@@ -13,6 +13,8 @@ import (
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/plan"
+
+	"gocloud.dev/blob"
 )
 
 // Defaults of checkpoints that the job spec does not set, Flink's where it has one.
@@ -28,6 +30,8 @@ type Storage interface {
 	// URL is where taskmanagers keep large state.
 	URL() string
 	Delete(ctx context.Context, keys []string) error
+	// Bucket opens it; it must not be closed.
+	Bucket(ctx context.Context) (*blob.Bucket, error)
 }
 
 func newCoordinator(job *storagev1.Job, p *plan.Program) (*coordinator.Coordinator, []checkpoint.Checkpoint, error) {
@@ -60,9 +64,12 @@ func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
 		case coordinator.Commit:
 			m.commit(ctx, a)
 		case coordinator.NotifyComplete:
-			m.notifyComplete(ctx, a)
+			m.complete(ctx, a)
 		case coordinator.Abort:
 			m.abort(a)
+			m.refused(ctx, a.Request, a.Reason)
+		case coordinator.Refuse:
+			m.refused(ctx, a.Request, a.Reason)
 		case coordinator.FailJob:
 			m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: a.Reason}})
 		case coordinator.Discard:
@@ -244,6 +251,7 @@ func (m *master) allRun() bool {
 
 // left tells the coordinator that the attempt is over, and the job perhaps too.
 func (m *master) left(ctx context.Context, status jobfsm.Status) {
+	m.stopped(ctx, status)
 	switch {
 	case status.Terminal():
 		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job has ended"})

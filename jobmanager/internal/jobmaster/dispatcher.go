@@ -56,6 +56,8 @@ type Config struct {
 	Random  func() float64 // in [0, 1)
 	// ForgetAfter is how long a job that ended stays known (Flink's jobstore.expiration-time); 0 keeps it for ever.
 	ForgetAfter time.Duration
+	// SavepointDir is where savepoints go of which the user does not say where, a directory or a URL; "" demands that it is said.
+	SavepointDir string
 }
 
 // Spec is a job as it is submitted.
@@ -64,11 +66,16 @@ type Spec struct {
 	File string // what errors call it
 	// Vars are the values of the variables that the text names.
 	Vars map[string]string
+	// Savepoint is the folder of a savepoint that the job goes on from; "" for a job that begins.
+	Savepoint string
+	// AllowNonRestoredState lets the job go on though it has no vertex for some of the savepoint's state, as Flink's option of this name.
+	AllowNonRestoredState bool
 }
 
 // Dispatcher holds the jobs. It is safe for concurrent use.
 type Dispatcher struct {
-	cfg Config
+	cfg        Config
+	operations *operations
 
 	mu      sync.Mutex
 	term    *term // nil: not leading
@@ -84,7 +91,7 @@ type term struct {
 
 // New returns a dispatcher that refuses work until Lead.
 func New(cfg Config) *Dispatcher {
-	return &Dispatcher{cfg: cfg, masters: make(map[string]*master)}
+	return &Dispatcher{cfg: cfg, operations: newOperations(cfg.Now), masters: make(map[string]*master)}
 }
 
 // Lead recovers the jobs that have not ended and takes new ones until ctx, the leadership, ends, or the log does not keep
@@ -171,8 +178,8 @@ func (d *Dispatcher) leads() bool {
 	return d.term != nil && d.term.ctx.Err() == nil
 }
 
-// Submit checks a job, makes it durable and starts it. Errors: jobspec.Errors for what is wrong with the spec, ErrNotLeading,
-// those of the log.
+// Submit checks a job, makes it durable and starts it. Errors: jobspec.Errors for what is wrong with the spec, *RestoreError when
+// it cannot go on from its savepoint, ErrNotLeading, those of the log.
 func (d *Dispatcher) Submit(ctx context.Context, spec Spec) (string, error) {
 	logical, err := jobspec.Parse(spec.File, []byte(spec.Text), func(name string) (string, bool) {
 		value, ok := spec.Vars[name]
@@ -181,16 +188,21 @@ func (d *Dispatcher) Submit(ctx context.Context, spec Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	encoded, err := logical.Encode()
-	if err != nil {
-		return "", err
-	}
 	if !d.leads() {
 		return "", ErrNotLeading
 	}
 	id := newJobID()
-	submit := &storagev1.SubmitJob{JobId: id, Name: logical.Name, Spec: spec.Text, Plan: encoded, SubmittedMs: d.cfg.Now().UnixMilli()}
+	submit := &storagev1.SubmitJob{JobId: id, Name: logical.Name, Spec: spec.Text, SubmittedMs: d.cfg.Now().UnixMilli()}
+	if spec.Savepoint != "" {
+		if err := d.restore(ctx, spec, &logical, submit); err != nil {
+			return "", err
+		}
+	}
+	if submit.Plan, err = logical.Encode(); err != nil {
+		return "", err
+	}
 	if err := d.cfg.Log.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_SubmitJob{SubmitJob: submit}}); err != nil {
+		d.unrestore(ctx, submit)
 		if errors.Is(err, replica.ErrNotLeader) {
 			return "", ErrNotLeading
 		}

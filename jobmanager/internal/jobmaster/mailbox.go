@@ -28,6 +28,15 @@ func (b *mailbox) post(e any) {
 	}
 }
 
+// drain takes all that was posted.
+func (b *mailbox) drain() []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	queue := b.queue
+	b.queue = nil
+	return queue
+}
+
 // next returns what was posted first, or ctx's error. Once ctx has ended nothing more is taken.
 func (b *mailbox) next(ctx context.Context) (any, error) {
 	for {

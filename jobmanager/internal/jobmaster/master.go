@@ -36,6 +36,8 @@ type master struct {
 	attemptRuns bool                        // all subtasks of the attempt have begun to process
 	wake        *time.Timer                 // of the coordinator; nil before the first
 	restart     *time.Timer                 // of the delay before a restart; nil before the first
+	savepoints  savepoints
+	discovering context.CancelFunc // ends the discovery; nil before it began
 	background  sync.WaitGroup
 
 	mu    sync.Mutex
@@ -103,9 +105,6 @@ func (m *master) post(e any) { m.mailbox.post(e) }
 
 // run works until the job has ended or ctx, the leadership, does.
 func (m *master) run(ctx context.Context) {
-	defer m.background.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer m.stopTimer()
 	m.perform(ctx, m.machine.Recover())
 	if m.machine.Status() == jobfsm.Running {
@@ -119,6 +118,10 @@ func (m *master) run(ctx context.Context) {
 		m.handle(ctx, e)
 	}
 	m.cfg.Slots.Release(m.id)
+	if m.discovering != nil {
+		m.discovering()
+	}
+	m.settle(ctx)
 }
 
 func (m *master) handle(ctx context.Context, e any) {
@@ -139,6 +142,8 @@ func (m *master) handle(ctx context.Context, e any) {
 	case splitsFound:
 		m.addSplits(ctx, e.splits)
 		close(e.done)
+	case wish, prepared, exported:
+		m.savepoint(ctx, e)
 	}
 }
 
@@ -329,6 +334,7 @@ func (m *master) discover(ctx context.Context) {
 	if initializing && !first { // an earlier leader kept the splits, and got no further
 		m.post(jobfsm.SplitsFound{})
 	}
+	ctx, m.discovering = context.WithCancel(ctx)
 	d := discovery{enumerator: enumerator, source: source, first: first, found: m.foundSplits}
 	m.background.Go(func() {
 		defer enumerator.Close()

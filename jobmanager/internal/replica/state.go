@@ -89,11 +89,16 @@ func (t *table) submit(c *storagev1.SubmitJob) error {
 	if _, ok := t.jobs[c.GetJobId()]; ok {
 		return fmt.Errorf("job %s exists already", c.GetJobId())
 	}
-	t.jobs[c.GetJobId()] = &storagev1.Job{
+	job := &storagev1.Job{
 		JobId: c.GetJobId(), Name: c.GetName(), Spec: c.GetSpec(), Plan: c.GetPlan(),
 		Status:        storagev1.JobStatus_JOB_STATUS_INITIALIZING,
 		StatusTimesMs: map[int32]int64{int32(storagev1.JobStatus_JOB_STATUS_INITIALIZING): c.GetSubmittedMs()},
+		Splits:        c.GetSplits(),
 	}
+	if c.GetRestored() != nil {
+		job.Checkpoints = []*storagev1.CompletedCheckpoint{c.GetRestored()}
+	}
+	t.jobs[c.GetJobId()] = job
 	return nil
 }
 

@@ -65,6 +65,8 @@ type fixedCluster struct {
 	dir       string
 	files     []view.File
 	submitted func(jobmaster.Spec) (string, error)
+	asked     []jobmaster.SavepointRequest
+	disposed  string
 }
 
 func (c *fixedCluster) Jobs() []view.Job {

@@ -29,6 +29,13 @@ type Cluster interface {
 	Submit(ctx context.Context, spec jobmaster.Spec) (jobID string, err error)
 	// Cancel asks a job to end. It returns jobmaster.ErrNoJob, or a *jobmaster.TerminalError for one that ended otherwise.
 	Cancel(ctx context.Context, id string) error
+	// Savepoint begins a savepoint or checkpoint. It returns jobmaster.ErrNoJob, jobmaster.ErrNoSavepointDir, a *jobmaster.TerminalError
+	// for a job that has ended, or what is wrong with the directory.
+	Savepoint(r jobmaster.SavepointRequest) error
+	// DisposeSavepoint begins to remove the savepoint at a location.
+	DisposeSavepoint(trigger, location string) error
+	// Operation says how far either is, or returns jobmaster.ErrNoOperation.
+	Operation(key jobmaster.OperationKey) (jobmaster.Operation, error)
 }
 
 // Setting is a line of the jobmanager's configuration.
@@ -85,10 +92,14 @@ func (s *server) handlers() map[string]handler {
 		"GET /jobmanager/config":      s.jobmanagerConfig,
 		"GET /jobmanager/environment": s.jobmanagerEnvironment,
 		"GET /jobmanager/metrics":     s.jobmanagerMetrics,
+		"POST /savepoint-disposal":    s.disposeSavepoint,
 		"GET /taskmanagers":           s.taskManagers,
 		"GET /taskmanagers/metrics":   s.taskManagersMetrics,
 		"GET " + tm:                   s.taskManager,
-		"GET " + tm + "/metrics":      s.taskManagerMetrics,
+
+		"GET /savepoint-disposal/{trigger}": s.disposalOperation,
+
+		"GET " + tm + "/metrics": s.taskManagerMetrics,
 
 		"GET /jobs":          s.jobIDs,
 		"POST /jobs":         s.submit,
@@ -107,6 +118,11 @@ func (s *server) handlers() map[string]handler {
 		"GET " + job + "/metrics":                s.jobMetrics,
 		"GET " + job + "/checkpoints":            s.checkpoints,
 		"GET " + job + "/checkpoints/config":     s.checkpointsConfig,
+		"POST " + job + "/checkpoints":           s.triggerCheckpoint,
+		"GET " + job + "/checkpoints/{trigger}":  s.checkpointOperation,
+		"POST " + job + "/savepoints":            s.triggerSavepoint,
+		"GET " + job + "/savepoints/{trigger}":   s.savepointOperation,
+		"POST " + job + "/stop":                  s.stop,
 		"GET " + job + "/ledger":                 s.ledger,
 		"GET " + job + "/files":                  s.files,
 		"GET " + job + "/splits":                 s.splits,

@@ -45,13 +45,6 @@ func TestNotServed(t *testing.T) {
 		{"PUT", job + "/resource-requirements", "/config says web-rescale: false"},
 		{"PATCH", job + "/rescaling", "Flink's answers that it is disabled"},
 		{"PATCH", job + "/clientHeartbeat", "no client is waited for"},
-		{"POST", job + "/checkpoints", "there are no checkpoints"},
-		{"GET", job + "/checkpoints/" + unknownJob, "there are no checkpoints"},
-		{"POST", job + "/savepoints", "there are no savepoints"},
-		{"GET", job + "/savepoints/" + unknownJob, "there are no savepoints"},
-		{"POST", job + "/stop", "there are no savepoints"},
-		{"POST", "/savepoint-disposal", "there are no savepoints"},
-		{"GET", "/savepoint-disposal/" + unknownJob, "there are no savepoints"},
 		{"DELETE", "/cluster", "a cluster is stopped where it was started"},
 	}
 	api := newAPI(newCluster())

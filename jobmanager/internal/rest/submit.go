@@ -16,7 +16,7 @@ import (
 const maxSpecBytes = 1 << 20
 
 // submit takes a job spec as its body is written. Query parameters var.NAME are the variables that it names, name is
-// the file that errors speak of.
+// the file that errors speak of, savepoint-path is what the job goes on from, allow-non-restored-state is Flink's.
 func (s *server) submit(r *http.Request) (any, error) {
 	if err := checkSpecType(r.Header.Get("Content-Type")); err != nil {
 		return nil, err
@@ -32,6 +32,9 @@ func (s *server) submit(r *http.Request) (any, error) {
 			lines[i] = e.Error()
 		}
 		return nil, &problem{http.StatusBadRequest, lines}
+	}
+	if wrong, ok := errors.AsType[*jobmaster.RestoreError](err); ok {
+		return nil, &problem{http.StatusBadRequest, wrong.Lines()}
 	}
 	if err != nil {
 		return nil, err
@@ -65,6 +68,14 @@ func readSpec(r *http.Request) (jobmaster.Spec, error) {
 	}
 	if name := query.Get("name"); name != "" {
 		spec.File = name
+	}
+	spec.Savepoint = query.Get("savepoint-path")
+	switch allow := query.Get("allow-non-restored-state"); allow {
+	case "", "false":
+	case "true":
+		spec.AllowNonRestoredState = true
+	default:
+		return spec, badParameter("query", "allow-non-restored-state", allow)
 	}
 	for key, values := range query {
 		if name, ok := strings.CutPrefix(key, "var."); ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -26,6 +27,10 @@ type Spec struct {
 	Name string // of its file: what errors call it
 	// Vars are the values of the variables that the text names.
 	Vars map[string]string
+	// Savepoint is the folder of a savepoint that the job goes on from; "" for a job that begins.
+	Savepoint string
+	// AllowNonRestoredState lets it go on without state that it has no vertex for.
+	AllowNonRestoredState bool
 }
 
 // Submitted is a job that was taken.
@@ -40,6 +45,10 @@ func (c *Client) Submit(ctx context.Context, spec Spec) (Submitted, error) {
 	query := url.Values{"name": {spec.Name}}
 	for name, value := range spec.Vars {
 		query.Set("var."+name, value)
+	}
+	if spec.Savepoint != "" {
+		query.Set("savepoint-path", spec.Savepoint)
+		query.Set("allow-non-restored-state", strconv.FormatBool(spec.AllowNonRestoredState))
 	}
 	var answer struct {
 		ID string `json:"jobid"`

@@ -117,7 +117,9 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the result as one JSON object")
-	root.AddCommand(a.runCommand(), a.validateCommand(), a.schemaCommand(), a.listCommand(), a.cancelCommand(), a.verifyCommand(), a.ledgerCommand(),
+	root.AddCommand(a.runCommand(), a.validateCommand(), a.schemaCommand(), a.listCommand(), a.cancelCommand(),
+		a.verifyCommand(), a.ledgerCommand(),
+		a.savepointCommand(), a.stopCommand(),
 		a.versionCommand(), a.demoCommand())
 	return root
 }

@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 
+	"pencere/submitter/internal/client"
+
 	"github.com/spf13/cobra"
 )
 
@@ -17,30 +19,40 @@ type runResult struct {
 func (a *app) runCommand() *cobra.Command {
 	var vars variables
 	var wait bool
+	var from client.Spec // what of it flags say
 	c := &cobra.Command{
 		Use:   "run [-m host:8081[,host2:8081]] [--wait] job.yaml",
 		Short: "Submits a job and prints its id and web address",
 		Long: "Checks a job spec, waits until a jobmanager is reached, submits the job, and prints its id and web address.\n" +
-			"The spec is read from standard input for '-'. With --wait the job is followed to its end.\n" + exitCodesHelp,
+			"The spec is read from standard input for '-'. With --wait the job is followed to its end.\n" +
+			"With --from-savepoint the job goes on from a savepoint, at any parallelism: its folder is as the jobmanager sees it.\n" +
+			exitCodesHelp,
 		Args: oneArgument("one job spec, or - for standard input"),
 	}
 	a.clusterFlags(c)
 	vars.flags(c)
 	c.Flags().BoolVar(&wait, "wait", false, "follow the job to its end; the exit code is 0 only if it finishes")
+	c.Flags().StringVar(&from.Savepoint, "from-savepoint", "", "folder of the savepoint to go on from, a directory or URL")
+	c.Flags().BoolVar(&from.AllowNonRestoredState, "allow-non-restored-state", false,
+		"go on from the savepoint even if the job has no place for some of its state")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if from.AllowNonRestoredState && from.Savepoint == "" {
+			return usage("--allow-non-restored-state is about a savepoint: give --from-savepoint")
+		}
 		if err := vars.parse(a.LookupEnv); err != nil {
 			return err
 		}
-		return a.run(c, args[0], &vars, wait)
+		spec, job, err := a.readSpec(args[0], &vars)
+		if err != nil {
+			return err
+		}
+		spec.Savepoint, spec.AllowNonRestoredState = from.Savepoint, from.AllowNonRestoredState
+		return a.run(c, spec, job.Name, wait)
 	}
 	return c
 }
 
-func (a *app) run(c *cobra.Command, path string, vars *variables, wait bool) error {
-	spec, job, err := a.readSpec(path, vars)
-	if err != nil {
-		return err
-	}
+func (a *app) run(c *cobra.Command, spec client.Spec, name string, wait bool) error {
 	cluster, err := a.connect()
 	if err != nil {
 		return err
@@ -50,9 +62,9 @@ func (a *app) run(c *cobra.Command, path string, vars *variables, wait bool) err
 	if err != nil {
 		return err
 	}
-	result := runResult{JobID: submitted.ID, Name: job.Name, Web: submitted.Web}
+	result := runResult{JobID: submitted.ID, Name: name, Web: submitted.Web}
 	if !a.json {
-		fmt.Fprintf(a.Out, "Job %s submitted: %s\n%s\n", job.Name, submitted.ID, submitted.Web)
+		fmt.Fprintf(a.Out, "Job %s submitted: %s\n%s\n", name, submitted.ID, submitted.Web)
 	}
 	if !wait {
 		a.report(c.Name(), result, func() {})

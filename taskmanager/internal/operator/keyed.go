@@ -8,7 +8,6 @@ import (
 	"pencere/pkg/expr"
 	"pencere/pkg/plan"
 	"pencere/pkg/rowkey"
-	"pencere/pkg/sqltype"
 	"pencere/pkg/window"
 	"pencere/taskmanager/internal/exchange"
 
@@ -18,27 +17,9 @@ import (
 
 // windowConfig is what the subtasks on both sides of a keyed edge agree on.
 func windowConfig(p *plan.Program, alloc memory.Allocator) window.Config {
-	c := window.Config{Reduced: p.Window.Reduced, Window: tumbling(p), Alloc: alloc}
-	for _, key := range p.Window.Keys {
-		c.Keys = append(c.Keys, p.Rows[key])
-	}
-	for i, a := range p.Window.Aggregates {
-		spec := window.AggregateSpec{Name: p.Job.Window.Aggregates[i].Name, Func: a.Func}
-		if a.Arg != nil {
-			spec.Arg = a.Arg.Type()
-		}
-		c.Aggregates = append(c.Aggregates, spec)
-	}
+	c := p.WindowConfig()
+	c.Alloc = alloc
 	return c
-}
-
-// tumbling returns the windows of a program. Instants are cut in the session's time zone, wall-clock times as they are.
-func tumbling(p *plan.Program) window.Tumbling {
-	w := window.Tumbling{Size: p.Job.Window.Size.Milliseconds(), Offset: p.Job.Window.Offset.Milliseconds()}
-	if p.Rows[p.TimeColumn].Type.Kind == sqltype.TimestampLTZ {
-		w.Zone = p.Zone
-	}
-	return w
 }
 
 // Keyed sends rows to the subtask that owns their key group.

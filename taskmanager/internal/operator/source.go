@@ -79,7 +79,7 @@ func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.All
 		s.where = p.Where.NewEvaluator()
 	}
 	if p.Window != nil {
-		s.assigner = window.NewAssigner(tumbling(p))
+		s.assigner = window.NewAssigner(p.Tumbling())
 	}
 	return s, nil
 }

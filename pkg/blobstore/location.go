@@ -1,0 +1,149 @@
+package blobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"pencere/pkg/checkpoint"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// Location is a folder as users name it: a directory, file:/dir, or a URL such as s3://bucket/folder?region=eu-west-1. It is
+// made by Locate.
+type Location struct{ url url.URL }
+
+// Locate reads a location. A relative directory is one below that of this process.
+func Locate(text string) (Location, error) {
+	if text == "" {
+		return Location{}, errors.New("location: it is empty")
+	}
+	if strings.HasPrefix(text, "file:") || strings.Contains(text, "://") {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil:
+			return Location{}, fmt.Errorf("location %q: %w", text, errors.Unwrap(err))
+		case u.Scheme == "file" && (u.Host != "" || !path.IsAbs(u.Path)):
+			return Location{}, fmt.Errorf("location %q: want an absolute path, as file:///dir", text)
+		case u.Scheme != "file" && u.Host == "":
+			return Location{}, fmt.Errorf("location %q: it names no bucket", text)
+		}
+		return Location{url: *u}, nil
+	}
+	dir, err := filepath.Abs(text)
+	if err != nil {
+		return Location{}, fmt.Errorf("location %q: %w", text, err)
+	}
+	return Location{url: url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(dir)}}, nil
+}
+
+// Join returns the folder of a name in this one.
+func (l Location) Join(name string) Location {
+	l.url.Path = path.Join("/", l.url.Path, name)
+	return l
+}
+
+// Trim returns the folder without a last part of its path, if it has that.
+func (l Location) Trim(name string) Location {
+	if dir, last := path.Split(strings.TrimSuffix(l.url.Path, "/")); last == name {
+		l.url.Path = path.Clean(dir)
+	}
+	return l
+}
+
+// String returns the location so that Locate reads it again, a directory as file:/dir.
+func (l Location) String() string {
+	if l.url.Scheme == "file" {
+		return (&url.URL{Scheme: "file", OmitHost: true, Path: l.url.Path}).String()
+	}
+	return l.url.String()
+}
+
+// Open opens the folder; create makes a directory that is not there. The bucket must be closed.
+func (l Location) Open(ctx context.Context, create bool) (*blob.Bucket, error) {
+	opened, prefix := l.url, ""
+	if l.url.Scheme == "file" {
+		query := url.Values{"metadata": {"skip"}, "no_tmp_dir": {"1"}}
+		if create {
+			query.Set("create_dir", "1")
+		}
+		opened = url.URL{Scheme: "file", Path: l.url.Path, RawQuery: query.Encode()}
+	} else {
+		prefix = strings.Trim(l.url.Path, "/")
+		opened.Path = ""
+	}
+	bucket, err := blob.OpenBucket(ctx, opened.String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", l, err)
+	}
+	if prefix != "" {
+		bucket = blob.PrefixedBucket(bucket, prefix+"/")
+	}
+	return bucket, nil
+}
+
+// ErrDiffers says that a blob is not the one that a checkpoint was made with.
+var ErrDiffers = errors.New("it is not what was written")
+
+// Copy copies the blob of a checkpoint to another bucket, under another key. Nothing is there under that key after an error, which is
+// ErrDiffers if size or checksum do.
+func Copy(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, to *blob.Bucket, key string) (err error) {
+	reader, err := from.NewReader(ctx, source.Key, nil)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", source.Key, err)
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	writing, abort := context.WithCancel(ctx)
+	defer abort()
+	writer, err := to.NewWriter(writing, key, nil)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", key, err)
+	}
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	size, err := io.Copy(io.MultiWriter(writer, sum), reader)
+	if err == nil && (size != source.Size || sum.Sum32() != source.CRC32C) {
+		err = fmt.Errorf("%d bytes, want %d of checksum %08x: %w", size, source.Size, source.CRC32C, ErrDiffers)
+	}
+	if err != nil {
+		abort()
+		_ = writer.Close() // it has nothing to say but that it was aborted
+		return fmt.Errorf("copy %s: %w", source.Key, err)
+	}
+	if err := writer.Close(); err != nil {
+		return fmt.Errorf("write %s: %w", key, err)
+	}
+	return nil
+}
+
+// IsMissing reports whether an error says that a blob is not there.
+func IsMissing(err error) bool { return gcerrors.Code(err) == gcerrors.NotFound }
+
+// Bucket returns the storage itself, open until Close.
+func (s *Store) Bucket(ctx context.Context) (*blob.Bucket, error) { return s.buckets.Open(ctx, s.url) }
+
+// Remove deletes blobs of the folder, in order, and the folder if it is a directory in which nothing else is. That a blob is not there
+// is no error.
+func (l Location) Remove(ctx context.Context, keys []string) (err error) {
+	bucket, err := l.Open(ctx, false)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := bucket.Delete(ctx, key); err != nil && !IsMissing(err) {
+			return errors.Join(fmt.Errorf("delete %s: %w", l.Join(key), err), bucket.Close())
+		}
+	}
+	if l.url.Scheme == "file" {
+		_ = os.Remove(l.url.Path) // it stays if it is not empty
+	}
+	return bucket.Close()
+}
