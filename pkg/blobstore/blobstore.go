@@ -37,20 +37,20 @@ type Buckets struct {
 }
 
 // Open returns the storage of a URL. It stays open until Close.
-func (b *Buckets) Open(ctx context.Context, url string) (*blob.Bucket, error) {
+func (b *Buckets) Open(ctx context.Context, storage string) (*blob.Bucket, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if bucket, ok := b.open[url]; ok {
+	if bucket, ok := b.open[storage]; ok {
 		return bucket, nil
 	}
-	bucket, err := blob.OpenBucket(ctx, url)
+	bucket, err := blob.OpenBucket(ctx, storage)
 	if err != nil {
-		return nil, fmt.Errorf("open storage %s: %w", url, err)
+		return nil, fmt.Errorf("open storage %s: %w", storage, err)
 	}
 	if b.open == nil {
 		b.open = make(map[string]*blob.Bucket)
 	}
-	b.open[url] = bucket
+	b.open[storage] = bucket
 	return bucket, nil
 }
 
@@ -73,7 +73,7 @@ type Store struct {
 }
 
 // New returns the storage of a URL, which is opened when needed.
-func New(url string) *Store { return &Store{url: url} }
+func New(storage string) *Store { return &Store{url: storage} }
 
 // URL returns the storage's URL.
 func (s *Store) URL() string { return s.url }

@@ -32,7 +32,7 @@ type KeyedWriter struct {
 // NewKeyedWriter begins a file with head, which NewKeyedReader returns. The writer makes a few large writes for each key group.
 func NewKeyedWriter(w io.Writer, head []byte) *KeyedWriter {
 	k := &KeyedWriter{w: w, keyGroup: -1}
-	k.write(appendPreamble(nil, formatKeyed))
+	k.write(preambleOf(formatKeyed))
 	k.section(tagHead, head)
 	return k
 }

@@ -19,7 +19,7 @@ func (c Checkpoint) Encode() []byte {
 	head = binary.AppendUvarint(head, uint64(c.Attempt))
 	head = binary.AppendUvarint(head, uint64(c.MaxParallelism))
 	head = binary.AppendVarint(binary.AppendVarint(head, c.TriggeredMs), c.CompletedMs)
-	dst := appendSection(appendPreamble(nil, formatManifest), tagCheckpoint, head)
+	dst := appendSection(preambleOf(formatManifest), tagCheckpoint, head)
 	for _, s := range c.States {
 		dst = appendSection(dst, tagState, s.Encode())
 	}

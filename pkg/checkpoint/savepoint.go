@@ -26,7 +26,7 @@ const (
 
 // Encode returns the bytes of the metadata file.
 func (m Metadata) Encode() []byte {
-	dst := appendSection(appendPreamble(nil, formatSavepoint), tagJob, AppendText(AppendText(nil, m.JobID), m.JobName))
+	dst := appendSection(preambleOf(formatSavepoint), tagJob, AppendText(AppendText(nil, m.JobID), m.JobName))
 	dst = appendSection(dst, tagPlan, m.Plan)
 	dst = appendSection(dst, tagJobSplits, appendSplits(nil, m.Splits))
 	dst = appendSection(dst, tagJobCheckpoint, m.Checkpoint.Encode())

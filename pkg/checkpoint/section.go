@@ -55,8 +55,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func appendPreamble(dst []byte, f format) []byte {
-	return append(append(dst, magic...), byte(f), f.version())
+// preambleOf returns what a file of format f begins with.
+func preambleOf(f format) []byte {
+	return append([]byte(magic), byte(f), f.version())
 }
 
 // checkPreamble says why a file cannot be read that should be of format f.

@@ -25,7 +25,7 @@ var stateSections = [...]string{
 
 // Encode returns the bytes of a state, for an ack and for what keeps it.
 func (s State) Encode() []byte {
-	dst := appendPreamble(nil, formatState)
+	dst := preambleOf(formatState)
 	subtask := AppendText(nil, s.Subtask.VertexID)
 	dst = appendSection(dst, tagSubtask, binary.AppendUvarint(subtask, uint64(s.Subtask.Index)))
 	if len(s.Splits) > 0 {

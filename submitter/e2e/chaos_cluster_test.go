@@ -49,7 +49,7 @@ type arena struct {
 // newArena starts the processes. At the end of the test they are killed, and the directory is removed if the test passed.
 func newArena(t *testing.T, taskManagers, slots int) *arena {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pencere-chaos-")
+	dir, err := os.MkdirTemp("", "pencere-chaos-") //nolint:usetesting // it stays when the test has failed
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func (a *arena) brokerVanished(ctx context.Context) error {
 	return poll(ctx, 20*time.Millisecond, func() (bool, error) {
 		conn, err := net.Dial("tcp", a.broker)
 		if err != nil {
-			return true, nil
+			return true, nil //nolint:nilerr // that nobody answers is what is waited for
 		}
 		return false, conn.Close()
 	})
@@ -250,7 +250,7 @@ func (a *arena) awaitFiles(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	before := a.changed()
-	_ = poll(ctx, 200*time.Microsecond, func() (bool, error) { return a.changed() != before, nil }) // without one the blow falls all the same
+	_ = poll(ctx, 200*time.Microsecond, func() (bool, error) { return !a.changed().Equal(before), nil }) // without one the blow falls all the same
 }
 
 // changed returns when names in the output directories last changed.
@@ -299,7 +299,7 @@ func (a *arena) end() {
 func (a *arena) get(ctx context.Context, path string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.rest+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.rest+path, http.NoBody)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
 func (m *master) reserve(ctx context.Context, a coordinator.Reserve) {
 	if m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_ReserveCheckpoints{
 		ReserveCheckpoints: &storagev1.ReserveCheckpoints{JobId: m.id, Through: uint64(a.Through)}}}) {
-		m.coordinate(ctx, coordinator.Reserved{Through: a.Through})
+		m.coordinate(ctx, coordinator.Reserved(a))
 	}
 }
 

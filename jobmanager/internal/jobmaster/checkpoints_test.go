@@ -70,7 +70,7 @@ func TestCheckpoint(t *testing.T) {
 				committed = fmt.Sprint("before it: ", tm.orders)
 			}
 		}
-		time.Sleep(interval)
+		<-time.After(interval)
 		if orders := tm.takeOrders(); !slices.Equal(orders, []string{"trigger 1 of 0"}) {
 			t.Fatalf("orders %q", orders)
 		}
@@ -85,7 +85,7 @@ func TestCheckpoint(t *testing.T) {
 		if kept, _ := w.log.Job(id); len(kept.GetCheckpoints()) != 1 || w.job(id).Imbalance != "" {
 			t.Errorf("the log has %d checkpoints, imbalance %q", len(kept.GetCheckpoints()), w.job(id).Imbalance)
 		}
-		time.Sleep(interval)
+		<-time.After(interval)
 		w.ack(2, 160, deployed)
 		if kept, _ := w.log.Job(id); len(kept.GetCheckpoints()) != 1 || kept.GetCheckpoints()[0].GetCheckpointId() != 2 {
 			t.Errorf("the log has %v", kept.GetCheckpoints())
@@ -101,12 +101,12 @@ func TestRestartFromACheckpoint(t *testing.T) {
 				a, b := w.register("a:1-x", 1), w.register("b:1-y", 1)
 				id := w.submit(parallelism, fixedDelay)
 				w.ackAll(1, 150, a, b)
-				time.Sleep(interval) // the second one is under way when a taskmanager goes
+				<-time.After(interval) // the second one is under way when a taskmanager goes
 				a.leave("its connection broke")
 				if parallelism == "2" {
 					a = w.register("c:1-z", 1)
 				}
-				time.Sleep(interval)
+				<-time.After(interval)
 				w.wants(id, jobfsm.Running)
 				again := slices.Concat(a.take(), b.take())
 				want := map[string]int{"2": 4, "auto": 2}[parallelism]
@@ -125,7 +125,7 @@ func (w *world) ackAll(id uint64, next int64, tms ...*taskManager) {
 	for _, tm := range tms {
 		deployed = append(deployed, w.start(tm)...)
 	}
-	time.Sleep(interval)
+	<-time.After(interval)
 	w.ack(id, next, deployed)
 	for _, tm := range tms {
 		if orders := tm.takeOrders(); !slices.Contains(orders, fmt.Sprintf("commit %d of %d", id, 0)) && !slices.Contains(orders, fmt.Sprintf("commit %d of %d", id, 1)) {
@@ -140,7 +140,7 @@ func TestRecoveryFromACheckpoint(t *testing.T) {
 		tm := w.register("a:1-x", 1)
 		id := w.submit("1", "")
 		w.ackAll(1, 150, tm)
-		time.Sleep(interval) // the second is under way
+		<-time.After(interval) // the second is under way
 		w.stop()
 		w.lead()
 		tm = w.register("a:1-x", 1)
@@ -148,7 +148,7 @@ func TestRecoveryFromACheckpoint(t *testing.T) {
 		if next := w.positions(1, deployed); next[0] != 150 || next[1] != 150 {
 			t.Errorf("goes on at %v", next)
 		}
-		time.Sleep(interval)
+		<-time.After(interval)
 		orders := tm.takeOrders()
 		var number uint64
 		if len(orders) != 1 {
@@ -170,7 +170,7 @@ func TestImbalance(t *testing.T) {
 		tm := w.register("a:1-x", 1)
 		id := w.submit("1", "")
 		deployed := w.start(tm)
-		time.Sleep(interval)
+		<-time.After(interval)
 		synctest.Wait()
 		for _, d := range deployed {
 			state := stateOf(d)

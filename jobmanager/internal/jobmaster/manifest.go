@@ -82,7 +82,7 @@ func (a audit) extend(c checkpoint.Checkpoint, begun []kafka.Split, last bool) (
 		return audit{}, fmt.Errorf("manifest: %w", err)
 	}
 	before := a.end
-	a.head, a.files, a.end = head, append(known, entries...), nil
+	a.head, a.files, a.end = head, slices.Concat(known, entries), nil
 	if !last {
 		return a, nil
 	}

@@ -51,7 +51,8 @@ func (d *Dispatcher) restore(ctx context.Context, spec Spec, job *plan.Job, subm
 		return refuse(fmt.Sprintf("the plan of its job is not readable: %v", err))
 	}
 	r := restoration{metadata: metadata, old: old, job: job, allowNonRestored: spec.AllowNonRestoredState}
-	if r.check(); len(r.reasons) > 0 {
+	r.check()
+	if len(r.reasons) > 0 {
 		return refuse(r.reasons...)
 	}
 	if err := d.adopt(ctx, folder, &r.metadata, submit.GetJobId()); err != nil {

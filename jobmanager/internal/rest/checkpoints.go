@@ -206,6 +206,7 @@ func briefly(c *view.Checkpoint) *checkpointInfo {
 		info.SavepointFormat = new("CANONICAL")
 	}
 	switch c.Status {
+	case view.CheckpointInProgress: // as it is made
 	case view.CheckpointCompleted:
 		info.ClassName, info.completion = "completed", &completion{ExternalPath: notAddressable, Discarded: c.Discarded}
 	case view.CheckpointFailed:

@@ -46,7 +46,7 @@ func TestCheckpointStatistics(t *testing.T) {
 	if newest["className"] != "in_progress" || newest["num_acknowledged_subtasks"] != 4.0 || newest["end_to_end_duration"] != 20.0 {
 		t.Errorf("under way %v", newest)
 	}
-	if completed["id"] != 97.0 || completed["state_size"] != 121_422.0 || completed["end_to_end_duration"] != 23.0 || completed["discarded"] != false {
+	if completed["id"] != 97.0 || completed["state_size"] != 121_422.0 || completed["end_to_end_duration"] != 23.0 || fmt.Sprint(completed["discarded"]) != "false" {
 		t.Errorf("completed %v", completed)
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"pencere/pkg/checkpoint"
 	"syscall"
 	"testing"
 	"time"
 
 	"pencere/pkg/arrowpool"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/format/csv"
 	"pencere/pkg/jobspec"

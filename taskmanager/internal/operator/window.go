@@ -85,6 +85,8 @@ func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (do
 		w.inputs.SetIdle(input, false)
 		w.inputs.Update(input, eventtime.End)
 		w.open--
+	case exchange.Barrier, exchange.Nudge: // the subtask's own to handle
+		return false, nil
 	}
 	if err := w.advance(ctx); err != nil {
 		return false, err

@@ -211,6 +211,7 @@ func (p *participant) settle(o order) (done bool, err error) {
 		return p.commit(o.checkpoint, o.commit)
 	case orderAbort:
 		p.abort(o.checkpoint)
+	case orderTrigger: // for sources alone, which look at it themselves
 	}
 	return false, nil
 }

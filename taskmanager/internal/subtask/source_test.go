@@ -343,6 +343,8 @@ func (w *world) wants(elements ...string) {
 			got = append(got, fmt.Sprint("barrier ", e.Checkpoint))
 		case exchange.EndOfInput:
 			got = append(got, "end")
+		case exchange.Nudge: // never on an edge
+			w.t.Fatal("a nudge was sent")
 		}
 	}
 	if !slices.Equal(got, elements) {
