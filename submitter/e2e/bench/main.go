@@ -208,7 +208,7 @@ func (b *bench) measureJob(ctx context.Context, c *cluster, spec client.Spec, r 
 	return finishProfile()
 }
 
-// countRows counts the lines of the part files in dir, all of which must be visible. No text of the listings holds a line break.
+// countRows counts the lines of the part files in dir, all of which must be visible, beside their manifest. No text of the listings holds a line break.
 func countRows(dir string) (rows int, err error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -217,6 +217,9 @@ func countRows(dir string) (rows int, err error) {
 	for _, f := range files {
 		if strings.HasPrefix(f.Name(), ".") {
 			return 0, fmt.Errorf("%s is not finished", filepath.Join(dir, f.Name()))
+		}
+		if f.IsDir() {
+			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
 		if err != nil {
