@@ -381,7 +381,7 @@ func TestReaderTopicMadeAnew(t *testing.T) {
 
 // TestReaderMemory holds fetches while reading goes on: what they point to must stay as it was until Release.
 func TestReaderMemory(t *testing.T) {
-	const records = 3000
+	const records = 1000
 	for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.Lz4Compression(), kgo.SnappyCompression()} {
 		c := newCluster(t, kfake.SeedTopics(2, "t"))
 		client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ProducerBatchCompression(codec), kgo.DefaultProduceTopic("t"), kgo.ProducerBatchMaxBytes(2048))
@@ -395,7 +395,7 @@ func TestReaderMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		client.Close()
-		cfg := c.config("t", bounded, property("fetch.max.bytes", "5000"))
+		cfg := c.config("t", bounded, property("fetch.max.bytes", "1200"))
 		holdAndCheck(t, c.reader(cfg, c.discover(cfg)...), records)
 	}
 }
