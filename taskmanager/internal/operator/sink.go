@@ -133,22 +133,30 @@ func (s *Sink) Prepare() (checkpoint.Sink, error) {
 	return state, nil
 }
 
-// Commit publishes part files of a checkpoint that is committed.
+// Commit publishes part files of a checkpoint that is committed. Those that an earlier one held too may be published already:
+// a barrier can overtake the word of the commit before it.
 func (s *Sink) Commit(files []checkpoint.PartFile) error {
-	if len(files) == 0 {
-		return nil
+	unpublished := make(map[string]bool)
+	for _, f := range s.OpenFiles() {
+		unpublished[f.Name] = true
 	}
-	pending := make([]partfile.Pending, len(files))
-	finished := make([]partfile.File, len(files))
-	now := time.Now()
-	for i, f := range files {
-		pending[i] = partfile.Pending(f)
-		finished[i] = partfile.File{Name: f.Name, State: partfile.StateFinished, Rows: f.Rows, Bytes: f.Bytes, Modified: now}
-		s.counters.BytesOut.Add(f.Bytes)
+	var pending []partfile.Pending
+	var finished []partfile.File
+	now, bytes := time.Now(), int64(0)
+	for _, f := range files {
+		if unpublished[f.Hidden] {
+			pending = append(pending, partfile.Pending(f))
+			finished = append(finished, partfile.File{Name: f.Name, State: partfile.StateFinished, Rows: f.Rows, Bytes: f.Bytes, Modified: now})
+			bytes += f.Bytes
+		}
+	}
+	if len(pending) == 0 {
+		return nil
 	}
 	if err := s.writer.Commit(pending); err != nil {
 		return fmt.Errorf("sink: %w", err)
 	}
+	s.counters.BytesOut.Add(bytes)
 	s.finished(finished)
 	return nil
 }

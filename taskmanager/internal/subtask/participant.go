@@ -2,6 +2,7 @@ package subtask
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -214,6 +215,23 @@ func (p *participant) settle(o order) (done bool, err error) {
 	case orderTrigger: // for sources alone, which look at it themselves
 	}
 	return false, nil
+}
+
+// left carries out the commits that came too late for a loop that ended with err: a job that is cancelled publishes what its
+// checkpoints hold, and no later attempt does that for it.
+func (p *participant) left(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, o := range p.task.takeOrders() {
+		if o.kind != orderCommit {
+			continue
+		}
+		if _, failed := p.settle(o); failed != nil {
+			return errors.Join(err, failed)
+		}
+	}
+	return err
 }
 
 // close waits for the uploads, which end with their context.

@@ -83,11 +83,14 @@ func (p *participation) check() {
 	if rows := published(p.t, p.dir); rows != p.published {
 		p.t.Fatalf("%d rows are published, want %d", rows, p.published)
 	}
+	if told := p.rows(); told != int64(p.published) {
+		p.t.Fatalf("the jobmanager was told of %d rows, %d are published", told, p.published)
+	}
 }
 
 // Whatever the order of acks, commits and aborts, a commit publishes what its checkpoint holds: no more, no less, nothing twice.
 func TestParticipation(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			inWorld(t, "bounded\n", 1, func(w *world) {
 				p := &participation{world: w, random: rand.New(rand.NewPCG(seed, 1)), held: map[checkpoint.ID]int{}}
@@ -117,4 +120,19 @@ func TestParticipation(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A commit that comes just before the job is cancelled is carried out: no later attempt will.
+func TestCommitBeforeCancel(t *testing.T) {
+	inWorld(t, "", 1, func(w *world) {
+		w.reader.put(records(0, 10, 11))
+		w.task.Trigger(1, checkpoint.Periodic)
+		w.acked(1)
+		w.commit(1)
+		w.cancel(ErrCanceled)
+		w.endsWith(ErrCanceled.Error())
+		if rows := published(t, w.dir); rows != 2 {
+			t.Errorf("%d rows are published", rows)
+		}
+	})
 }

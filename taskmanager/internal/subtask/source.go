@@ -101,7 +101,7 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 	defer commits.stop()
 	r.part = s.newParticipant(r.sink, commits)
 	s.host.Running()
-	return r.loop(ctx)
+	return r.part.left(r.loop(ctx))
 }
 
 // splitsOf returns splits as the checkpoint that is restored has them, or as they begin.

@@ -228,7 +228,7 @@ func (s *Subtask) runWindow(ctx context.Context) (err error) {
 	s.host.Hub.Register(s.self, gate)
 	defer s.host.Hub.Unregister(s.self)
 	s.host.Running()
-	return w.run(ctx)
+	return w.part.left(w.run(ctx))
 }
 
 // windowLoop is the loop of a window subtask.
