@@ -109,6 +109,7 @@ const steps = {
     await page.getByText(/^(No exceptions|Root exception)$/).waitFor();
     await page.getByRole('link', { name: 'Spec', exact: true }).click();
     const spec = await (await fetch(`${base}/jobs/${job.jid}/spec`)).text();
+    await page.locator('pre.yaml code').first().waitFor();
     const shown = await page.locator('pre.yaml code').allTextContents();
     assert.equal(shown.join('\n').trimEnd(), spec.split('\n').map((line) => line || ' ').join('\n').trimEnd());
   },
