@@ -2,8 +2,8 @@
 //
 // The work is cut in two, as the cluster's processes are. An Enumerator, of which a job has one, finds the partitions
 // and says by number where each begins and, in a bounded job, ends: these are the splits. A Reader, of which each
-// source subtask has one, reads the splits that Assign or Extend gave it. There is no consumer group: positions belong to the job,
-// and offsets are committed to the group only for others to see the lag.
+// source subtask has one, reads the splits that it is given. There is no consumer group: positions belong to the job, and
+// offsets are committed to the group only for others to see the lag.
 //
 // A broker that is away is waited for, with backoff, and the wait is visible (Enumerator.Waiting, Reader.Status).
 // What waiting cannot mend comes as an error of its own type: UnknownTopicError, DataLossError, NoOffsetError,

@@ -3,7 +3,6 @@ package kafka
 import (
 	"cmp"
 	"fmt"
-	"slices"
 )
 
 // Unbounded is the Stop of a split that has no end.
@@ -36,52 +35,4 @@ type partition struct {
 
 func compareSplits(a, b Split) int {
 	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-}
-
-// Assign spreads the splits over so many subtasks (at least 1): the splits of subtask i are at index i. The subtasks'
-// counts differ by at most 1, overall and in each topic, and depend on nothing but the splits' names.
-func Assign(splits []Split, parallelism int) [][]Split {
-	return Extend(make([][]Split, parallelism), splits)
-}
-
-// Extend spreads splits that were found later: it returns, at index i, those that subtask i takes over besides the
-// ones it has, assigned[i], which it keeps. Each topic's counts still differ by at most 1; overall they are as near as
-// that allows without moving a split.
-func Extend(assigned [][]Split, found []Split) [][]Split {
-	total := make([]int, len(assigned))
-	ofTopic := make(map[string][]int)
-	count := func(subtask int, topic string) {
-		if ofTopic[topic] == nil {
-			ofTopic[topic] = make([]int, len(assigned))
-		}
-		ofTopic[topic][subtask]++
-		total[subtask]++
-	}
-	for i, splits := range assigned {
-		for _, s := range splits {
-			count(i, s.Topic)
-		}
-	}
-	added := make([][]Split, len(assigned))
-	for _, s := range slices.SortedFunc(slices.Values(found), compareSplits) {
-		i := lightest(ofTopic[s.Topic], total)
-		added[i] = append(added[i], s)
-		count(i, s.Topic)
-	}
-	return added
-}
-
-// lightest returns the subtask with the fewest splits of the topic (nil: none has any), then the fewest of all.
-func lightest(ofTopic, total []int) int {
-	best := 0
-	for i := range total {
-		byTopic := 0
-		if ofTopic != nil {
-			byTopic = cmp.Compare(ofTopic[i], ofTopic[best])
-		}
-		if cmp.Or(byTopic, cmp.Compare(total[i], total[best])) < 0 {
-			best = i
-		}
-	}
-	return best
 }
