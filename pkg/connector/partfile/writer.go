@@ -13,7 +13,6 @@ import (
 	"hash"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -204,20 +203,6 @@ func (w *Writer) Commit(pending []Pending) error {
 	}
 	w.lifecycle.published(pending, time.Now())
 	return nil
-}
-
-// Finish is Prepare and Commit in one, for rows that need no checkpoint: at the end of a bounded job, at a stop. It
-// returns what it published. The writer can go on.
-func (w *Writer) Finish() ([]File, error) {
-	pending, err := w.Prepare()
-	if err != nil {
-		return nil, err
-	}
-	if err := w.Commit(pending); err != nil {
-		return nil, err
-	}
-	finished := w.lifecycle.finished
-	return slices.Clone(finished[max(0, len(finished)-len(pending)):]), nil
 }
 
 // Files returns the files of this writer, oldest first; of the finished ones the last 1000.
