@@ -2,11 +2,12 @@ package manifestdir
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"pencere/pkg/durable"
 )
 
 // filesystem is what a manifest's writer needs of one. Errors are those of package os.
@@ -24,15 +25,11 @@ type filesystem interface {
 	SyncDir(dir string) error
 }
 
-// file is an open file that is written once.
-type file interface {
-	io.WriteCloser
-	// Sync makes what was written durable.
-	Sync() error
-}
+// file is an open file that is appended to.
+type file = durable.File
 
 // osFilesystem is the machine's own.
-type osFilesystem struct{}
+type osFilesystem struct{ durable.Disk }
 
 func (o osFilesystem) MakeDir(dir string) error {
 	err := os.Mkdir(dir, 0o755)
@@ -49,33 +46,4 @@ func (o osFilesystem) MakeDir(dir string) error {
 	return err
 }
 
-func (osFilesystem) List(dir string) ([]string, error) {
-	opened, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	names, err := opened.Readdirnames(-1)
-	return names, errors.Join(err, opened.Close())
-}
-
 func (osFilesystem) Read(path string) ([]byte, error) { return os.ReadFile(path) }
-
-func (osFilesystem) Create(path string) (file, error) {
-	created, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, err // not a nil *os.File in an interface
-	}
-	return created, nil
-}
-
-func (osFilesystem) Rename(from, to string) error { return os.Rename(from, to) }
-
-func (osFilesystem) Remove(path string) error { return os.Remove(path) }
-
-func (osFilesystem) SyncDir(dir string) error {
-	opened, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(opened.Sync(), opened.Close())
-}

@@ -10,8 +10,8 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
-	"syscall"
 
+	"pencere/pkg/durable"
 	"pencere/pkg/manifest"
 )
 
@@ -133,14 +133,5 @@ func removeTemporary(files filesystem, dir, job string) ([]string, error) {
 
 // explain adds to an error of the file system what was done and what to do about it; err names the path.
 func explain(action, dir string, err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%s: %w: free space on the file system of %s", action, err, dir)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s: %w: let the user that the taskmanager runs as write to %s", action, err, dir)
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%s: %w: move the file %s away, it is where the manifest belongs", action, err, dir)
-	default:
-		return fmt.Errorf("%s: %w", action, err)
-	}
+	return durable.Explain(action, dir, fmt.Sprintf("move the file %s away, it is where the manifest belongs", dir), err)
 }

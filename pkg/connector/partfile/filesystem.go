@@ -3,11 +3,12 @@ package partfile
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"pencere/pkg/durable"
 )
 
 // filesystem is what part files need of one. Errors are those of package os.
@@ -26,15 +27,11 @@ type filesystem interface {
 	SyncDir(dir string) error
 }
 
-// file is an open file that rows are appended to.
-type file interface {
-	io.WriteCloser
-	// Sync makes what was written durable.
-	Sync() error
-}
+// file is an open file that is appended to.
+type file = durable.File
 
 // osFilesystem is the machine's own.
-type osFilesystem struct{}
+type osFilesystem struct{ durable.Disk }
 
 func (o osFilesystem) MakeDir(dir string) error {
 	if err := o.makeDir(filepath.Clean(dir)); err != nil {
@@ -65,23 +62,6 @@ func (o osFilesystem) makeDir(dir string) error {
 	return o.SyncDir(parent)
 }
 
-func (osFilesystem) List(dir string) ([]string, error) {
-	opened, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	names, err := opened.Readdirnames(-1)
-	return names, errors.Join(err, opened.Close())
-}
-
-func (osFilesystem) Create(path string) (file, error) {
-	created, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, err // not a nil *os.File in an interface
-	}
-	return created, nil
-}
-
 func (osFilesystem) Size(path string) (int64, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -90,28 +70,7 @@ func (osFilesystem) Size(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-func (osFilesystem) Rename(from, to string) error { return os.Rename(from, to) }
-
-func (osFilesystem) Remove(path string) error { return os.Remove(path) }
-
-func (osFilesystem) SyncDir(dir string) error {
-	opened, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(opened.Sync(), opened.Close())
-}
-
 // explain adds to an error of the file system what was done and what to do about it; err names the path.
 func explain(action, dir string, err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%s: %w: free space on the file system of %s", action, err, dir)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s: %w: let the user that the taskmanager runs as write to %s", action, err, dir)
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%s: %w: name a directory as the sink's path, %s is or leads through a file", action, err, dir)
-	default:
-		return fmt.Errorf("%s: %w", action, err)
-	}
+	return durable.Explain(action, dir, fmt.Sprintf("name a directory as the sink's path, %s is or leads through a file", dir), err)
 }
