@@ -1,10 +1,10 @@
 package blobstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"net/url"
 	"os"
@@ -96,30 +96,46 @@ var ErrDiffers = errors.New("it is not what was written")
 
 // Copy copies the blob of a checkpoint to another bucket, under another key. Nothing is there under that key after an error, which is
 // ErrDiffers if size or checksum do.
-func Copy(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, to *blob.Bucket, key string) (err error) {
-	reader, err := from.NewReader(ctx, source.Key, nil)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", source.Key, err)
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
+func Copy(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, to *blob.Bucket, key string) error {
 	writing, abort := context.WithCancel(ctx)
 	defer abort()
 	writer, err := to.NewWriter(writing, key, nil)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", key, err)
 	}
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	size, err := io.Copy(io.MultiWriter(writer, sum), reader)
-	if err == nil && (size != source.Size || sum.Sum32() != source.CRC32C) {
-		err = fmt.Errorf("%d bytes, want %d of checksum %08x: %w", size, source.Size, source.CRC32C, ErrDiffers)
-	}
-	if err != nil {
+	if err := receive(ctx, from, source, writer); err != nil {
 		abort()
 		_ = writer.Close() // it has nothing to say but that it was aborted
 		return fmt.Errorf("copy %s: %w", source.Key, err)
 	}
 	if err := writer.Close(); err != nil {
 		return fmt.Errorf("write %s: %w", key, err)
+	}
+	return nil
+}
+
+// Read returns the bytes of a blob of a checkpoint. The error is ErrDiffers if size or checksum do.
+func Read(ctx context.Context, from *blob.Bucket, source checkpoint.Blob) ([]byte, error) {
+	var data bytes.Buffer
+	if err := receive(ctx, from, source, &data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", source.Key, err)
+	}
+	return data.Bytes(), nil
+}
+
+// receive writes a blob of a checkpoint to w, and says at the end if it was not what the checkpoint was made with.
+func receive(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, w io.Writer) (err error) {
+	reader, err := from.NewReader(ctx, source.Key, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	received := checkpoint.NewBlobWriter(source.Key, w)
+	if _, err := io.Copy(received, reader); err != nil {
+		return err
+	}
+	if got := received.Blob(); got != source {
+		return fmt.Errorf("%d bytes of checksum %08x, want %d of %08x: %w", got.Size, got.CRC32C, source.Size, source.CRC32C, ErrDiffers)
 	}
 	return nil
 }

@@ -5,9 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 
+	"pencere/pkg/blobstore"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/rowkey"
@@ -119,21 +118,8 @@ func (s *Subtask) load(ctx context.Context, h checkpoint.Handle) ([]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("open checkpoint storage: %w", err)
 	}
-	reader, err := bucket.NewReader(ctx, h.Blob.Key, nil)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", h.Blob.Key, err)
-	}
-	data, err := io.ReadAll(reader)
-	if err := errors.Join(err, reader.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", h.Blob.Key, err)
-	}
-	if int64(len(data)) != h.Blob.Size || crc32.Checksum(data, castagnoli) != h.Blob.CRC32C {
-		return nil, fmt.Errorf("%s is not what was written: %d bytes, want %d of checksum %08x", h.Blob.Key, len(data), h.Blob.Size, h.Blob.CRC32C)
-	}
-	return data, nil
+	return blobstore.Read(ctx, bucket, h.Blob)
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func commitFiles(dir string, files []checkpoint.PartFile) error {
 	pending := make([]partfile.Pending, len(files))
