@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -17,28 +18,35 @@ func (a *app) cancelCommand() *cobra.Command {
 	}
 	a.clusterFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		cluster, err := a.connect()
-		if err != nil {
-			return err
-		}
-		defer cluster.Close()
-		jobs, err := cluster.Jobs(c.Context())
-		if err != nil {
-			return err
-		}
-		job, err := findJob(jobs, args[0])
-		if err != nil {
-			return err
-		}
-		if err := cluster.Cancel(c.Context(), job.ID); err != nil {
-			return fmt.Errorf("cancel job %s: %w", job.ID, err)
-		}
-		a.report(c.Name(), map[string]string{"jobId": job.ID, "name": job.Name}, func() {
-			fmt.Fprintf(a.Out, "Job %s (%s) is being cancelled.\n", job.Name, job.ID)
+		return a.withJob(c.Context(), args[0], func(cluster *client.Client, job client.JobSummary) error {
+			if err := cluster.Cancel(c.Context(), job.ID); err != nil {
+				return fmt.Errorf("cancel job %s: %w", job.ID, err)
+			}
+			a.report(c.Name(), map[string]string{"jobId": job.ID, "name": job.Name}, func() {
+				fmt.Fprintf(a.Out, "Job %s (%s) is being cancelled.\n", job.Name, job.ID)
+			})
+			return nil
 		})
-		return nil
 	}
 	return c
+}
+
+// withJob connects to the cluster and has do work on the job that is meant by wanted.
+func (a *app) withJob(ctx context.Context, wanted string, do func(cluster *client.Client, job client.JobSummary) error) error {
+	cluster, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	jobs, err := cluster.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	job, err := findJob(jobs, wanted)
+	if err != nil {
+		return err
+	}
+	return do(cluster, job)
 }
 
 // findJob returns the job that is meant: by its whole id whatever its state, by the beginning of its id or by its name if just

@@ -24,31 +24,20 @@ JOB is the job's id, the beginning of its id, or its name. The exit code is 1 wh
 	}
 	a.clusterFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		cluster, err := a.connect()
-		if err != nil {
-			return err
-		}
-		defer cluster.Close()
-		jobs, err := cluster.Jobs(c.Context())
-		if err != nil {
-			return err
-		}
-		job, err := findJob(jobs, args[0])
-		if err != nil {
-			return err
-		}
-		ledger, err := cluster.Ledger(c.Context(), job.ID)
-		if err != nil {
-			return fmt.Errorf("ledger of job %s: %w", job.ID, err)
-		}
-		if !ledger.Balanced {
-			if !a.json {
-				a.showLedger(ledger)
+		return a.withJob(c.Context(), args[0], func(cluster *client.Client, job client.JobSummary) error {
+			ledger, err := cluster.Ledger(c.Context(), job.ID)
+			if err != nil {
+				return fmt.Errorf("ledger of job %s: %w", job.ID, err)
 			}
-			return &resultError{err: errors.New(ledger.Imbalance), result: ledger}
-		}
-		a.report(c.Name(), ledger, func() { a.showLedger(ledger) })
-		return nil
+			if !ledger.Balanced {
+				if !a.json {
+					a.showLedger(ledger)
+				}
+				return &resultError{err: errors.New(ledger.Imbalance), result: ledger}
+			}
+			a.report(c.Name(), ledger, func() { a.showLedger(ledger) })
+			return nil
+		})
 	}
 	return c
 }

@@ -39,25 +39,14 @@ func (a *app) savepointCommand() *cobra.Command {
 
 // savepoint has take make a savepoint of the job that is meant, and prints where it is in the words of done.
 func (a *app) savepoint(c *cobra.Command, wanted, done string, take func(ctx context.Context, cluster *client.Client, id string) (string, error)) error {
-	cluster, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer cluster.Close()
-	jobs, err := cluster.Jobs(c.Context())
-	if err != nil {
-		return err
-	}
-	job, err := findJob(jobs, wanted)
-	if err != nil {
-		return err
-	}
-	location, err := take(c.Context(), cluster, job.ID)
-	if err != nil {
-		return fmt.Errorf("%s job %s: %w", c.Name(), job.ID, err)
-	}
-	a.report(c.Name(), savepointResult{JobID: job.ID, Name: job.Name, Location: location}, func() {
-		fmt.Fprintf(a.Out, done, job.Name, job.ID, location)
+	return a.withJob(c.Context(), wanted, func(cluster *client.Client, job client.JobSummary) error {
+		location, err := take(c.Context(), cluster, job.ID)
+		if err != nil {
+			return fmt.Errorf("%s job %s: %w", c.Name(), job.ID, err)
+		}
+		a.report(c.Name(), savepointResult{JobID: job.ID, Name: job.Name, Location: location}, func() {
+			fmt.Fprintf(a.Out, done, job.Name, job.ID, location)
+		})
+		return nil
 	})
-	return nil
 }
