@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -19,7 +21,7 @@ const healthTimeout = 3 * time.Second
 // Command returns the jobmanager's command line.
 func Command() *cobra.Command {
 	cfg := Config{Version: version.String()}
-	var logFormat, logLevel string
+	var logger func(io.Writer) (*slog.Logger, error)
 	command := &cobra.Command{
 		Use:   "jobmanager",
 		Short: "Schedules jobs onto taskmanagers and serves REST and the web UI",
@@ -27,7 +29,7 @@ func Command() *cobra.Command {
 			"Each flag can also be given in the environment: --data-dir is PENCERE_DATA_DIR.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := cli.Logger(c.ErrOrStderr(), logFormat, logLevel)
+			log, err := logger(c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -46,8 +48,7 @@ func Command() *cobra.Command {
 	flags.StringVar(&cfg.RaftAddr, "raft-addr", ":6124", "host:port for the other jobmanagers")
 	flags.StringToStringVar(&cfg.Peers, "peers", nil, "all jobmanagers as jm1=host:6124,jm2=…; none for one alone")
 	flags.DurationVar(&cfg.ForgetAfter, "forget-after", time.Hour, "how long jobs that ended stay known; 0 for ever")
-	flags.StringVar(&logFormat, "log-format", "text", "text or json")
-	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	logger = cli.LogFlags(flags)
 	command.AddCommand(healthCommand(&cfg))
 	return command
 }

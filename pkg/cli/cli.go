@@ -39,6 +39,13 @@ func EnvName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// LogFlags adds --log-format and --log-level to a daemon's flags, and returns what makes the logger that they ask for.
+func LogFlags(flags *pflag.FlagSet) func(to io.Writer) (*slog.Logger, error) {
+	format := flags.String("log-format", "text", "text or json")
+	level := flags.String("log-level", "info", "debug, info, warn or error")
+	return func(to io.Writer) (*slog.Logger, error) { return Logger(to, *format, *level) }
+}
+
 // Logger returns a logger that writes lines of text or JSON from a level (debug, info, warn, error) on.
 func Logger(to io.Writer, format, level string) (*slog.Logger, error) {
 	var from slog.Level

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -16,7 +18,7 @@ const healthTimeout = 3 * time.Second
 // Command returns the taskmanager's command line.
 func Command() *cobra.Command {
 	cfg := Config{Version: version.String()}
-	var logFormat, logLevel string
+	var logger func(io.Writer) (*slog.Logger, error)
 	var memoryMiB int64
 	command := &cobra.Command{
 		Use:   "taskmanager",
@@ -25,7 +27,7 @@ func Command() *cobra.Command {
 			"Each flag can also be given in the environment: --slots is PENCERE_SLOTS.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := cli.Logger(c.ErrOrStderr(), logFormat, logLevel)
+			log, err := logger(c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -44,8 +46,7 @@ func Command() *cobra.Command {
 	flags.StringVar(&cfg.DataAddr, "data-addr", ":6121", "host:port on which other taskmanagers send batches")
 	flags.StringVar(&cfg.AdvertiseAddr, "advertise-addr", "", "host:port that other taskmanagers dial, where it differs from --data-addr")
 	flags.Int64Var(&memoryMiB, "memory", 0, "memory to use at most, in MiB; 0 for three quarters of the machine's")
-	flags.StringVar(&logFormat, "log-format", "text", "text or json")
-	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	logger = cli.LogFlags(flags)
 	command.AddCommand(&cobra.Command{
 		Use:   "health",
 		Short: "Asks the taskmanager on this machine whether it is well, for container health checks",
