@@ -85,11 +85,6 @@ func FromFloat64(x float64, precision, scale int) (Num, bool) {
 	return fromPrinted(javafmt.AppendDouble(nil, x), precision, scale)
 }
 
-// FromFloat32 is FromFloat64 for the double that x widens to, which is what Flink converts.
-func FromFloat32(x float32, precision, scale int) (Num, bool) {
-	return FromFloat64(float64(x), precision, scale)
-}
-
 func fromPrinted(text []byte, precision, scale int) (Num, bool) {
 	v, err := Parse(string(text), precision, scale)
 	return v, err == nil
