@@ -56,6 +56,7 @@ type subtask struct {
 	metrics    view.Metrics
 	reportedMs int64 // when metrics came
 	splits     []view.Split
+	windows    []view.Window
 }
 
 func (s *subtask) enter(to jobfsm.SubtaskState, now int64) {
@@ -224,7 +225,7 @@ func (s *subtask) view(attempt int) view.Subtask {
 	shown := view.Subtask{
 		Index: s.id.Index, Attempt: attempt, State: s.state, Since: maps.Clone(s.since), Start: s.since[jobfsm.SubtaskDeploying],
 		TaskManagerID: s.slot.TaskManager.ID, Endpoint: s.slot.TaskManager.DataAddress,
-		Metrics: s.metrics, Splits: slices.Clone(s.splits),
+		Metrics: s.metrics, Splits: slices.Clone(s.splits), Windows: slices.Clone(s.windows),
 	}
 	if s.state.Terminal() {
 		shown.End = s.since[s.state]

@@ -147,6 +147,12 @@ func (m *master) subtaskReport(r *controlv1.SubtaskReport) {
 	for _, s := range r.GetSplits() {
 		t.splits = append(t.splits, viewSplit(s))
 	}
+	t.windows = t.windows[:0:0]
+	for _, w := range r.GetOpenWindows() {
+		t.windows = append(t.windows, view.Window{
+			Start: w.GetStartMs(), End: w.GetEndMs(), FiresAt: eventtime.Watermark(w.GetFiresAt()), Groups: w.GetGroups(),
+		})
+	}
 	m.state.open[id] = nil
 	for _, file := range r.GetOpenFiles() {
 		m.state.open[id] = append(m.state.open[id], viewFile(id, file))
@@ -192,6 +198,7 @@ func viewSplit(s *controlv1.SplitReport) view.Split {
 	return view.Split{
 		Topic: s.GetTopic(), Partition: s.GetPartition(), Offset: s.GetOffset(), EndOffset: s.GetEndOffset(),
 		State: splitStates[s.GetState()], Reason: s.GetReason(), Watermark: eventtime.Watermark(s.GetWatermark()), Idle: s.GetIdle(),
+		SilentMs: s.GetSilentMs(),
 	}
 }
 

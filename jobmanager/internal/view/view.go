@@ -62,6 +62,7 @@ type Subtask struct {
 	Endpoint      string // host:port of the taskmanager's exchange
 	Metrics       Metrics
 	Splits        []Split
+	Windows       []Window // that fire next, the soonest first; Metrics.OpenWindows counts all
 }
 
 // Metrics are counters since the attempt began, and gauges. Watermarks are eventtime.None before the first.
@@ -171,6 +172,14 @@ type Split struct {
 	Reason    string // why it waits
 	Watermark eventtime.Watermark
 	Idle      bool
+	SilentMs  int64 // for how long no record has come
+}
+
+// Window is a window that has not fired. Start and End are on the wall clock by which windows are cut, in ms since 1970.
+type Window struct {
+	Start, End int64
+	FiresAt    eventtime.Watermark // the least that fires it
+	Groups     int64
 }
 
 // Failure is an entry of a job's exception history.

@@ -47,7 +47,7 @@ const All = -1
 // is closed, or ctx ends.
 func (g *Gate) Next(ctx context.Context) (int, Element, error) {
 	for {
-		input, e, ok, err := g.poll()
+		input, e, ok, err := g.Poll()
 		if err != nil || ok {
 			return input, e, err
 		}
@@ -59,8 +59,8 @@ func (g *Gate) Next(ctx context.Context) (int, Element, error) {
 	}
 }
 
-// poll takes an element if there is one.
-func (g *Gate) poll() (input int, e Element, ok bool, err error) {
+// Poll is Next without waiting: ok says whether there was an element.
+func (g *Gate) Poll() (input int, e Element, ok bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed != nil {

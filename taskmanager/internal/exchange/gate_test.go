@@ -100,7 +100,7 @@ func TestAlignment(t *testing.T) {
 			return sent
 		}
 		read := func() bool {
-			input, e, ok, err := gate.poll()
+			input, e, ok, err := gate.Poll()
 			if err != nil {
 				rt.Fatal(err)
 			}

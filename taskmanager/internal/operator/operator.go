@@ -71,7 +71,8 @@ type Counters struct {
 	Collapsed, OpenGroups, OpenWindows       atomic.Int64
 	RowsWritten                              atomic.Int64
 	InputWatermark, OutputWatermark          atomic.Int64 // ms
-	IdleNanos, BackpressuredNanos            atomic.Int64
+	// Idle runs while the chain waits for input, Backpressured while it waits for room downstream.
+	Idle, Backpressured Stopwatch
 }
 
 // NewCounters returns counters at zero, with no watermarks yet.

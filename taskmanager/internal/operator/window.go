@@ -52,10 +52,18 @@ func (w *Window) Restore(state io.ReaderAt, size int64, keyGroups checkpoint.Key
 	if err := w.store.Restore(state, size, keyGroups); err != nil {
 		return fmt.Errorf("restore windows: %w", err)
 	}
-	for _, o := range w.store.OpenWindows() {
+	open := w.store.OpenWindows()
+	for _, o := range open {
 		w.counters.OpenGroups.Add(int64(o.Groups))
 	}
+	w.counters.OpenWindows.Store(int64(len(open)))
 	return nil
+}
+
+// NextToFire returns the n open windows that begin first, or all when there are fewer.
+func (w *Window) NextToFire(n int) []window.OpenWindow {
+	open := w.store.OpenWindows()
+	return open[:min(n, len(open))]
 }
 
 // Snapshot returns the open windows as they are now, and what became of rows since the attempt began.

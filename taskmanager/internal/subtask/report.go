@@ -17,10 +17,15 @@ func (s *Subtask) Report() *controlv1.SubtaskReport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reader != nil {
-		r.Splits = splitReports(s.reader.Status(), s.splits)
+		r.Splits = splitReports(s.reader.Status(), s.splits, s.host.Now())
 	}
 	for _, f := range s.files {
 		r.OpenFiles = append(r.OpenFiles, WireFile(f))
+	}
+	for _, o := range s.windows {
+		r.OpenWindows = append(r.OpenWindows, &controlv1.OpenWindow{
+			StartMs: o.Start, EndMs: o.End, FiresAt: int64(o.FiresAt), Groups: int64(o.Groups),
+		})
 	}
 	return r
 }
@@ -29,7 +34,7 @@ func (s *Subtask) Report() *controlv1.SubtaskReport {
 func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 	c := s.counters
 	elapsed := s.host.Now().Sub(s.started).Milliseconds()
-	idle, blocked := time.Duration(c.IdleNanos.Load()).Milliseconds(), time.Duration(c.BackpressuredNanos.Load()).Milliseconds()
+	idle, blocked := c.Idle.Total().Milliseconds(), c.Backpressured.Total().Milliseconds()
 	return &controlv1.SubtaskMetrics{
 		RecordsIn: c.RecordsIn.Load(), RecordsOut: c.RecordsOut.Load(), BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(),
 		InputWatermark: c.InputWatermark.Load(), OutputWatermark: c.OutputWatermark.Load(),
@@ -47,7 +52,7 @@ var splitStates = map[kafka.State]controlv1.SplitState{
 	kafka.Finished: controlv1.SplitState_SPLIT_STATE_FINISHED,
 }
 
-func splitReports(statuses []kafka.SplitStatus, views []splitView) []*controlv1.SplitReport {
+func splitReports(statuses []kafka.SplitStatus, views []splitView, now time.Time) []*controlv1.SplitReport {
 	var reports []*controlv1.SplitReport
 	for i, status := range statuses {
 		if i >= len(views) { // added since the loop last looked
@@ -56,7 +61,7 @@ func splitReports(statuses []kafka.SplitStatus, views []splitView) []*controlv1.
 		reports = append(reports, &controlv1.SplitReport{
 			Topic: status.Topic, Partition: status.Partition, Offset: status.Offset, EndOffset: status.EndOffset,
 			State: splitStates[status.State], Reason: status.Reason,
-			Watermark: int64(views[i].watermark), Idle: views[i].idle,
+			Watermark: int64(views[i].watermark), Idle: views[i].idle, SilentMs: now.Sub(views[i].lastSeen).Milliseconds(),
 		})
 	}
 	return reports

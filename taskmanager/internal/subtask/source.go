@@ -66,6 +66,7 @@ type split struct {
 type splitView struct {
 	watermark eventtime.Watermark
 	idle      bool
+	lastSeen  time.Time
 }
 
 func (s *Subtask) runSource(ctx context.Context) (err error) {
@@ -260,9 +261,9 @@ func (r *source) poll(ctx context.Context) ([]kafka.Fetch, error) {
 	if pending {
 		return nil, nil
 	}
-	begin := time.Now()
+	r.counters.Idle.Start()
 	fetches, err := r.reader.Poll(wait)
-	r.counters.IdleNanos.Add(int64(time.Since(begin)))
+	r.counters.Idle.Stop()
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -344,7 +345,7 @@ func (r *source) show() {
 	defer r.mu.Unlock()
 	r.Subtask.splits = r.Subtask.splits[:0]
 	for i, s := range r.splits {
-		r.Subtask.splits = append(r.Subtask.splits, splitView{watermark: r.chain.Watermark(i), idle: s.idle})
+		r.Subtask.splits = append(r.Subtask.splits, splitView{watermark: r.chain.Watermark(i), idle: s.idle, lastSeen: s.lastSeen})
 	}
 }
 

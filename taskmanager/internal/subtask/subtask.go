@@ -45,6 +45,9 @@ type Host struct {
 	Finished func([]partfile.File)
 }
 
+// windowsShown is how many open windows a heartbeat names.
+const windowsShown = 5
+
 // Subtask is one attempt. Report and AddSplits are safe for concurrent use.
 type Subtask struct {
 	host     Host
@@ -56,7 +59,7 @@ type Subtask struct {
 	counters *operator.Counters
 	started  time.Time
 	writer   *partfile.Writer // of a last vertex, once open
-	shown    time.Time        // when files was set last
+	shown    time.Time        // when files and windows were set last
 
 	openReader func(plan.KafkaSource, []kafka.Split) (reader, error)
 
@@ -67,6 +70,8 @@ type Subtask struct {
 	splits []splitView        // of a source, as of the last loop
 	orders []order            // not carried out by the loop yet
 	wake   func()             // makes the loop look at added and orders
+	// windows are those of a keyed subtask that fire next, as of a moment ago.
+	windows []window.OpenWindow
 }
 
 // New returns an attempt that does not run yet. It fails for a plan that this taskmanager cannot read.
@@ -196,10 +201,9 @@ type timedSender struct {
 }
 
 func (t *timedSender) Send(ctx context.Context, e exchange.Element) error {
-	begin := time.Now()
-	err := t.Sender.Send(ctx, e)
-	t.counters.BackpressuredNanos.Add(int64(time.Since(begin)))
-	return err
+	t.counters.Backpressured.Start()
+	defer t.counters.Backpressured.Stop()
+	return t.Sender.Send(ctx, e)
 }
 
 // runWindow runs the keyed vertex.
@@ -242,12 +246,10 @@ type windowLoop struct {
 
 func (w *windowLoop) run(ctx context.Context) error {
 	for {
-		begin := time.Now()
-		input, e, err := w.gate.Next(ctx)
+		input, e, err := w.next(ctx)
 		if err != nil {
 			return err
 		}
-		w.counters.IdleNanos.Add(int64(time.Since(begin)))
 		ended, err := w.element(ctx, input, e)
 		if err != nil {
 			return err
@@ -255,8 +257,19 @@ func (w *windowLoop) run(ctx context.Context) error {
 		if ended {
 			return w.part.wait(ctx)
 		}
-		w.showFiles(w.sink)
+		w.show()
 	}
+}
+
+// next returns the next element of any input. The clock is read only when there is none to take.
+func (w *windowLoop) next(ctx context.Context) (int, exchange.Element, error) {
+	if input, e, ok, err := w.gate.Poll(); ok || err != nil {
+		return input, e, err
+	}
+	w.showNow() // nothing may come for long
+	w.counters.Idle.Start()
+	defer w.counters.Idle.Stop()
+	return w.gate.Next(ctx)
 }
 
 // element processes an element. ended says that only commits are to come.
@@ -305,17 +318,39 @@ func (w *windowLoop) snapshot() (checkpoint.State, *window.Snapshot, error) {
 	return state, snapshot, nil
 }
 
-// showFiles copies the sink's open files for heartbeats, which are not more frequent.
+// show copies what heartbeats say, which are not more frequent.
+func (w *windowLoop) show() {
+	if w.showDue() {
+		w.showNow()
+	}
+}
+
+func (w *windowLoop) showNow() {
+	files, windows := w.sink.OpenFiles(), w.chain.NextToFire(windowsShown)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files, w.windows = files, windows
+}
+
+// showFiles copies the sink's open files for heartbeats.
 func (s *Subtask) showFiles(sink *operator.Sink) {
-	now := s.host.Now()
-	if now.Sub(s.shown) < time.Second {
+	if !s.showDue() {
 		return
 	}
-	s.shown = now
 	files := sink.OpenFiles()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.files = files
+}
+
+// showDue reports whether heartbeats have something new to say by now.
+func (s *Subtask) showDue() bool {
+	now := s.host.Now()
+	if now.Sub(s.shown) < time.Second {
+		return false
+	}
+	s.shown = now
+	return true
 }
 
 var errEnded = errors.New("subtask has ended")

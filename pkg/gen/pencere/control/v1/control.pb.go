@@ -1963,7 +1963,9 @@ type SubtaskReport struct {
 	// splits are those of a source subtask.
 	Splits []*SplitReport `protobuf:"bytes,3,rep,name=splits,proto3" json:"splits,omitempty"`
 	// open_files are the part files that are not finished.
-	OpenFiles     []*PartFile `protobuf:"bytes,4,rep,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
+	OpenFiles []*PartFile `protobuf:"bytes,4,rep,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
+	// open_windows are those of a keyed subtask that fire next, the soonest first. SubtaskMetrics counts all.
+	OpenWindows   []*OpenWindow `protobuf:"bytes,5,rep,name=open_windows,json=openWindows,proto3" json:"open_windows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2026,6 +2028,84 @@ func (x *SubtaskReport) GetOpenFiles() []*PartFile {
 	return nil
 }
 
+func (x *SubtaskReport) GetOpenWindows() []*OpenWindow {
+	if x != nil {
+		return x.OpenWindows
+	}
+	return nil
+}
+
+// OpenWindow is a window that has not fired.
+type OpenWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// start and end on the wall clock by which windows are cut, in ms since 1970; the end is not part of it.
+	StartMs int64 `protobuf:"varint,1,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	EndMs   int64 `protobuf:"varint,2,opt,name=end_ms,json=endMs,proto3" json:"end_ms,omitempty"`
+	// fires_at is the least watermark that fires it.
+	FiresAt       int64 `protobuf:"varint,3,opt,name=fires_at,json=firesAt,proto3" json:"fires_at,omitempty"`
+	Groups        int64 `protobuf:"varint,4,opt,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenWindow) Reset() {
+	*x = OpenWindow{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenWindow) ProtoMessage() {}
+
+func (x *OpenWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenWindow.ProtoReflect.Descriptor instead.
+func (*OpenWindow) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *OpenWindow) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *OpenWindow) GetEndMs() int64 {
+	if x != nil {
+		return x.EndMs
+	}
+	return 0
+}
+
+func (x *OpenWindow) GetFiresAt() int64 {
+	if x != nil {
+		return x.FiresAt
+	}
+	return 0
+}
+
+func (x *OpenWindow) GetGroups() int64 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
 // SubtaskMetrics are counters since the attempt began, and gauges.
 type SubtaskMetrics struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -2056,7 +2136,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2148,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2161,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubtaskMetrics) GetRecordsIn() int64 {
@@ -2228,16 +2308,18 @@ type SplitReport struct {
 	EndOffset int64      `protobuf:"varint,4,opt,name=end_offset,json=endOffset,proto3" json:"end_offset,omitempty"`
 	State     SplitState `protobuf:"varint,5,opt,name=state,proto3,enum=pencere.control.v1.SplitState" json:"state,omitempty"`
 	// reason says why a split waits.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	Watermark     int64  `protobuf:"varint,7,opt,name=watermark,proto3" json:"watermark,omitempty"`
-	Idle          bool   `protobuf:"varint,8,opt,name=idle,proto3" json:"idle,omitempty"`
+	Reason    string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Watermark int64  `protobuf:"varint,7,opt,name=watermark,proto3" json:"watermark,omitempty"`
+	Idle      bool   `protobuf:"varint,8,opt,name=idle,proto3" json:"idle,omitempty"`
+	// silent_ms is for how long no record of the split has come, from when the attempt took it.
+	SilentMs      int64 `protobuf:"varint,9,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SplitReport) Reset() {
 	*x = SplitReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +2331,7 @@ func (x *SplitReport) String() string {
 func (*SplitReport) ProtoMessage() {}
 
 func (x *SplitReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2344,7 @@ func (x *SplitReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitReport.ProtoReflect.Descriptor instead.
 func (*SplitReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SplitReport) GetTopic() string {
@@ -2319,6 +2401,13 @@ func (x *SplitReport) GetIdle() bool {
 		return x.Idle
 	}
 	return false
+}
+
+func (x *SplitReport) GetSilentMs() int64 {
+	if x != nil {
+		return x.SilentMs
+	}
+	return 0
 }
 
 var File_pencere_control_v1_control_proto protoreflect.FileDescriptor
@@ -2449,13 +2538,20 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x0fheap_used_bytes\x18\x02 \x01(\x03R\rheapUsedBytes\x12(\n" +
 	"\x10heap_limit_bytes\x18\x03 \x01(\x03R\x0eheapLimitBytes\x12%\n" +
 	"\x0eresident_bytes\x18\x04 \x01(\x03R\rresidentBytes\x12=\n" +
-	"\bsubtasks\x18\x05 \x03(\v2!.pencere.control.v1.SubtaskReportR\bsubtasks\"\xfd\x01\n" +
+	"\bsubtasks\x18\x05 \x03(\v2!.pencere.control.v1.SubtaskReportR\bsubtasks\"\xc0\x02\n" +
 	"\rSubtaskReport\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12<\n" +
 	"\ametrics\x18\x02 \x01(\v2\".pencere.control.v1.SubtaskMetricsR\ametrics\x127\n" +
 	"\x06splits\x18\x03 \x03(\v2\x1f.pencere.control.v1.SplitReportR\x06splits\x12;\n" +
 	"\n" +
-	"open_files\x18\x04 \x03(\v2\x1c.pencere.control.v1.PartFileR\topenFiles\"\xb8\x05\n" +
+	"open_files\x18\x04 \x03(\v2\x1c.pencere.control.v1.PartFileR\topenFiles\x12A\n" +
+	"\fopen_windows\x18\x05 \x03(\v2\x1e.pencere.control.v1.OpenWindowR\vopenWindows\"q\n" +
+	"\n" +
+	"OpenWindow\x12\x19\n" +
+	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
+	"\x06end_ms\x18\x02 \x01(\x03R\x05endMs\x12\x19\n" +
+	"\bfires_at\x18\x03 \x01(\x03R\afiresAt\x12\x16\n" +
+	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xb8\x05\n" +
 	"\x0eSubtaskMetrics\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
@@ -2479,7 +2575,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\vopen_groups\x18\x11 \x01(\x03R\n" +
 	"openGroups\x12!\n" +
 	"\fopen_windows\x18\x12 \x01(\x03R\vopenWindows\x12!\n" +
-	"\frows_written\x18\x13 \x01(\x03R\vrowsWritten\"\xf8\x01\n" +
+	"\frows_written\x18\x13 \x01(\x03R\vrowsWritten\"\x95\x02\n" +
 	"\vSplitReport\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
@@ -2489,7 +2585,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\x0e2\x1e.pencere.control.v1.SplitStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1c\n" +
 	"\twatermark\x18\a \x01(\x03R\twatermark\x12\x12\n" +
-	"\x04idle\x18\b \x01(\bR\x04idle*\xa3\x01\n" +
+	"\x04idle\x18\b \x01(\bR\x04idle\x12\x1b\n" +
+	"\tsilent_ms\x18\t \x01(\x03R\bsilentMs*\xa3\x01\n" +
 	"\x0eCheckpointKind\x12\x1f\n" +
 	"\x1bCHECKPOINT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CHECKPOINT_KIND_PERIODIC\x10\x01\x12\x1d\n" +
@@ -2531,7 +2628,7 @@ func file_pencere_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_pencere_control_v1_control_proto_goTypes = []any{
 	(CheckpointKind)(0),       // 0: pencere.control.v1.CheckpointKind
 	(SubtaskState)(0),         // 1: pencere.control.v1.SubtaskState
@@ -2560,8 +2657,9 @@ var file_pencere_control_v1_control_proto_goTypes = []any{
 	(*PartFile)(nil),          // 24: pencere.control.v1.PartFile
 	(*Heartbeat)(nil),         // 25: pencere.control.v1.Heartbeat
 	(*SubtaskReport)(nil),     // 26: pencere.control.v1.SubtaskReport
-	(*SubtaskMetrics)(nil),    // 27: pencere.control.v1.SubtaskMetrics
-	(*SplitReport)(nil),       // 28: pencere.control.v1.SplitReport
+	(*OpenWindow)(nil),        // 27: pencere.control.v1.OpenWindow
+	(*SubtaskMetrics)(nil),    // 28: pencere.control.v1.SubtaskMetrics
+	(*SplitReport)(nil),       // 29: pencere.control.v1.SplitReport
 }
 var file_pencere_control_v1_control_proto_depIdxs = []int32{
 	6,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
@@ -2598,23 +2696,24 @@ var file_pencere_control_v1_control_proto_depIdxs = []int32{
 	8,  // 31: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
 	1,  // 32: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
 	22, // 33: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
-	27, // 34: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	28, // 34: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
 	8,  // 35: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
 	24, // 36: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
 	2,  // 37: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
 	26, // 38: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
 	8,  // 39: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
-	27, // 40: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	28, // 41: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
+	28, // 40: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	29, // 41: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
 	24, // 42: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
-	3,  // 43: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
-	4,  // 44: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
-	5,  // 45: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
-	45, // [45:46] is the sub-list for method output_type
-	44, // [44:45] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	27, // 43: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
+	3,  // 44: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
+	4,  // 45: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
+	5,  // 46: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
+	46, // [46:47] is the sub-list for method output_type
+	45, // [45:46] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_pencere_control_v1_control_proto_init() }
@@ -2647,7 +2746,7 @@ func file_pencere_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_control_v1_control_proto_rawDesc), len(file_pencere_control_v1_control_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
