@@ -114,7 +114,7 @@ source:
   json:
     timestamp-format.standard: SQL
     fail-on-missing-field: true
-  on_error: fail
+  on_error: dead_letter
   schema:
     a: INT
     ts: TIMESTAMP(3) NOT NULL
@@ -128,6 +128,8 @@ window:
   group_by: [a]
   aggregates:
     n: COUNT(*)
+  late: dead_letter
+  allowed_lateness: 1m
 select: [a, n AS m, {x: a}]
 sink:
   csv:
@@ -138,6 +140,11 @@ sink:
     roll:
       size: 128MB
       interval: 30m
+dead_letters:
+  csv:
+    path: dead
+    roll:
+      size: 1MB
 checkpoint:
   interval: 10s
 restart_strategy:
@@ -261,7 +268,7 @@ func checkValue(t *testing.T, name string, s shape, text string) {
 
 // allocate makes room for every optional part of the job.
 func allocate(w *walker) {
-	for _, begin := range []mapping{kafkaFields, windowFields, csvFields, watermarkFields} {
+	for _, begin := range []mapping{kafkaFields, windowFields, csvFields, watermarkFields, deadLetterFields, deadLetterFiles, deadLetterTopic} {
 		begin.begin(&w.job)
 	}
 }

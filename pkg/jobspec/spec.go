@@ -33,6 +33,8 @@ var spec = mapping{fields: []field{
 	{name: "sink", required: true, doc: "where the result goes", shape: mapping{fields: []field{
 		{name: "csv", required: true, doc: "part files of CSV, under the names of Flink's csv options", shape: csvFields},
 	}}},
+	{name: "dead_letters", doc: "where records go that on_error: dead_letter and late: dead_letter hand over, as they came, with their place and the reason",
+		shape: deadLetterFields},
 	{name: "checkpoint", doc: "how often positions and results are made durable together", shape: mapping{fields: []field{
 		{name: "interval", doc: "the time between checkpoints; 0s makes none",
 			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Checkpoint.Interval = v }).or("10s")},
@@ -53,8 +55,8 @@ var sourceFields = mapping{fields: []field{
 		{name: ignoreParseErrors, doc: "true is Flink's way to say on_error: ignore",
 			shape: sourceOption(boolean(), ignoreParseErrors)},
 	}}},
-	{name: "on_error", doc: "what becomes of a record that is not as the schema says: fail the job, ignore (a bad field is NULL, a malformed record is left out), or skip the record",
-		shape: one(enum(string(plan.OnErrorFail), string(plan.OnErrorIgnore), string(plan.OnErrorSkip)),
+	{name: "on_error", doc: "what becomes of a record that is not as the schema says: fail the job, ignore (a bad field is NULL, a malformed record is left out), skip the record, or hand it to the dead letters",
+		shape: one(enum(string(plan.OnErrorFail), string(plan.OnErrorIgnore), string(plan.OnErrorSkip), string(plan.OnErrorDeadLetter)),
 			func(j *plan.Job, v string) { j.Source.OnError = plan.OnError(v) }).or(string(plan.OnErrorFail))},
 	{name: "schema", required: true, doc: "the columns in order, each with its SQL type, NULL allowed unless NOT NULL follows",
 		shape: entriesOf[sqltype.Type]{columnType(), func(j *plan.Job, name string, t sqltype.Type) {
@@ -128,6 +130,11 @@ var windowFields = mapping{
 			shape: entriesOf[string]{anyScalar("an aggregate"), func(j *plan.Job, name, v string) {
 				j.Window.Aggregates = append(j.Window.Aggregates, plan.NamedExpr{Name: name, Expr: v})
 			}}},
+		{name: "late", doc: "what becomes of a row that comes too late for its window: drop it, or hand its record to the dead letters",
+			shape: one(enum(string(plan.LateDrop), string(plan.LateDeadLetter)),
+				func(j *plan.Job, v string) { j.Window.Late = plan.Late(v) }).or(string(plan.LateDrop))},
+		{name: "allowed_lateness", doc: "for how long after its end a window still takes rows; each group that one joins is written anew",
+			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Window.AllowedLateness = v }).or("0s")},
 	},
 }
 
@@ -154,13 +161,16 @@ var csvFields = mapping{
 			shape: sinkOption(boolean(), "ignore-parse-errors")},
 		{name: "write-bigdecimal-in-scientific-notation", doc: "writes DECIMAL as Flink 1.20 does, 18000 as 1.8E+4; false, all digits of the scale, when left out",
 			shape: sinkOption(boolean(), "write-bigdecimal-in-scientific-notation")},
-		{name: "roll", doc: "when a file is closed and the next one begun", shape: mapping{fields: []field{
-			{name: "size", doc: "the size that closes a file (KB is 1024 bytes)",
-				shape: one(size(), func(j *plan.Job, v int64) { j.Sink.CSV.RollSize = v }).or("128MB")},
-			{name: "interval", doc: "the age that closes a file",
-				shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Sink.CSV.RollInterval = v }).or("30m")},
-		}}},
+		roll(func(j *plan.Job, v int64) { j.Sink.CSV.RollSize = v }, func(j *plan.Job, v time.Duration) { j.Sink.CSV.RollInterval = v }),
 	},
+}
+
+// roll is the field that says when part files are closed.
+func roll(setSize func(*plan.Job, int64), setInterval func(*plan.Job, time.Duration)) field {
+	return field{name: "roll", doc: "when a file is closed and the next one begun", shape: mapping{fields: []field{
+		{name: "size", doc: "the size that closes a file (KB is 1024 bytes)", shape: one(size(), setSize).or("128MB")},
+		{name: "interval", doc: "the age that closes a file", shape: one(duration(), setInterval).or("30m")},
+	}}}
 }
 
 var restartFields = variants{

@@ -55,6 +55,12 @@ func (c *compiler) checkSource() {
 // topicName is what Kafka itself demands (org.apache.kafka.common.internals.Topic).
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
+func isTopic(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." }
+
+func (c *compiler) addNoTopic(path, name string) {
+	c.add(path, "%q is no name of a topic: Kafka takes 1 to 249 letters, digits, '.', '_' and '-'", name)
+}
+
 // ownField names the fields that stand for client settings.
 var ownField = map[string]string{"bootstrap.servers": "brokers", "group.id": "group"}
 
@@ -63,7 +69,7 @@ func (c *compiler) checkKafka(k *KafkaSource) {
 		c.add("source.kafka.brokers", "there is no broker to ask; write host:port")
 	}
 	for _, broker := range k.Brokers {
-		c.checkBroker(broker)
+		c.checkBroker("source.kafka.brokers", broker)
 	}
 	switch {
 	case len(k.Topics) == 0 && k.TopicPattern == "":
@@ -73,8 +79,8 @@ func (c *compiler) checkKafka(k *KafkaSource) {
 	}
 	for i, topic := range k.Topics {
 		switch {
-		case !topicName.MatchString(topic) || topic == "." || topic == "..":
-			c.add("source.kafka.topic", "%q is no name of a topic: Kafka takes 1 to 249 letters, digits, '.', '_' and '-'", topic)
+		case !isTopic(topic):
+			c.addNoTopic("source.kafka.topic", topic)
 		case slices.Contains(k.Topics[:i], topic):
 			c.add("source.kafka.topic", "topic %s is there twice", topic)
 		}
@@ -91,14 +97,14 @@ func (c *compiler) checkKafka(k *KafkaSource) {
 	}
 }
 
-func (c *compiler) checkBroker(broker string) {
+func (c *compiler) checkBroker(path, broker string) {
 	host, port := broker, "9092"
 	if colon := strings.LastIndexByte(broker, ':'); colon >= 0 && !strings.HasSuffix(broker, "]") {
 		host, port = broker[:colon], broker[colon+1:]
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if host == "" || strings.ContainsAny(host, " \t/") || err != nil || number == 0 {
-		c.add("source.kafka.brokers", "%q is no address; write host:port", broker)
+		c.add(path, "%q is no address; write host:port", broker)
 	}
 }
 
@@ -121,9 +127,9 @@ func (c *compiler) checkStart(k *KafkaSource) {
 func (c *compiler) checkJSON(source Source) {
 	const path = "source.json"
 	switch source.OnError {
-	case OnErrorFail, OnErrorIgnore, OnErrorSkip:
+	case OnErrorFail, OnErrorIgnore, OnErrorSkip, OnErrorDeadLetter:
 	default:
-		c.add("source.on_error", "unknown mode %q; there are fail, ignore and skip", source.OnError)
+		c.add("source.on_error", "unknown mode %q; there are fail, ignore, skip and dead_letter", source.OnError)
 	}
 	var options json.Options
 	c.checkOptions(path, source.FormatOptions, func(flink map[string]string) (err error) {

@@ -75,12 +75,27 @@ func drawJob(t *rapid.T) plan.Job {
 		job.Window = &plan.Window{
 			Size: duration.Draw(t, "size"), Offset: duration.Draw(t, "offset"),
 			GroupBy: drawTexts(t, "group by"), Aggregates: drawNamed(t, "aggregates"),
+			Late: plan.Late(rapid.String().Draw(t, "late")), AllowedLateness: duration.Draw(t, "allowed lateness"),
 		}
 	}
 	if rapid.Bool().Draw(t, "csv") {
 		job.Sink.CSV = &plan.CSVSink{
 			Path: rapid.String().Draw(t, "path"), Options: drawMap(t, "csv options"),
 			RollSize: rapid.Int64().Draw(t, "roll size"), RollInterval: duration.Draw(t, "roll interval"),
+		}
+	}
+	if rapid.Bool().Draw(t, "dead letters") {
+		job.DeadLetters = &plan.DeadLetters{}
+	}
+	if job.DeadLetters != nil && rapid.Bool().Draw(t, "dead letter files") {
+		job.DeadLetters.CSV = &plan.DeadLetterFiles{
+			Path: rapid.String().Draw(t, "dead path"), RollSize: rapid.Int64().Draw(t, "dead roll size"),
+			RollInterval: duration.Draw(t, "dead roll interval"),
+		}
+	}
+	if job.DeadLetters != nil && rapid.Bool().Draw(t, "dead letter topic") {
+		job.DeadLetters.Kafka = &plan.DeadLetterTopic{
+			Brokers: drawTexts(t, "dead brokers"), Topic: rapid.String().Draw(t, "dead topic"), Properties: drawMap(t, "dead properties"),
 		}
 	}
 	return job

@@ -20,6 +20,7 @@ func Compile(job Job) (*Program, error) {
 		c.compileRows()
 	}
 	c.checkSink()
+	c.checkDeadLetters()
 	c.checkRecovery()
 	if err := c.err(); err != nil {
 		return nil, err

@@ -28,10 +28,12 @@ type Job struct {
 	Where  string
 	Window *Window // nil passes rows through
 	// Select are the columns of the result, in order; empty means all columns of the rows or of the window.
-	Select     []NamedExpr
-	Sink       Sink
-	Checkpoint Checkpoint
-	Restart    RestartStrategy
+	Select []NamedExpr
+	Sink   Sink
+	// DeadLetters take what Source.OnError and Window.Late hand over; nil when neither does.
+	DeadLetters *DeadLetters
+	Checkpoint  Checkpoint
+	Restart     RestartStrategy
 }
 
 // NamedExpr is an SQL expression and the name of the column it makes.
@@ -59,6 +61,8 @@ const (
 	OnErrorFail   OnError = "fail"   // the job fails, naming topic, partition and offset
 	OnErrorIgnore OnError = "ignore" // Flink's ignore-parse-errors: a bad field is NULL, a malformed record is dropped and counted
 	OnErrorSkip   OnError = "skip"   // a record with any bad field is dropped and counted
+	// OnErrorDeadLetter hands a record with any bad field to the dead letters, as it came.
+	OnErrorDeadLetter OnError = "dead_letter"
 )
 
 // KafkaSource reads topics of a Kafka cluster.
@@ -106,7 +110,20 @@ type Window struct {
 	GroupBy []string
 	// Aggregates are calls such as SUM(price), by the name of the column each makes.
 	Aggregates []NamedExpr
+	// Late says what becomes of a row that is late; "" is LateDrop, as in plans from before there was a choice.
+	Late Late
+	// AllowedLateness, whole ms, is for how long after a window's end rows still join it; each of their groups is then written anew.
+	AllowedLateness time.Duration
 }
+
+// Late says what becomes of a row that comes after its window took its last one.
+type Late string
+
+// The modes of Window.Late.
+const (
+	LateDrop       Late = "drop"        // it is left out and counted
+	LateDeadLetter Late = "dead_letter" // its record goes to the dead letters, as it came
+)
 
 // Names of the columns that a window adds.
 const (
@@ -128,6 +145,30 @@ type CSVSink struct {
 	// RollSize (bytes) and RollInterval close a part file that grew so large or old.
 	RollSize     int64
 	RollInterval time.Duration
+}
+
+// DeadLetters says where records go that the job could not use, with the place where they were read and the reason. Just one of
+// the connectors is set.
+type DeadLetters struct {
+	CSV   *DeadLetterFiles
+	Kafka *DeadLetterTopic
+}
+
+// DeadLetterFiles are part files of CSV, published with the checkpoint as a CSVSink's are.
+type DeadLetterFiles struct {
+	// Path is a directory on the taskmanagers, which no sink of the job writes to.
+	Path string
+	// RollSize (bytes) and RollInterval close a part file that grew so large or old.
+	RollSize     int64
+	RollInterval time.Duration
+}
+
+// DeadLetterTopic is a topic of a Kafka cluster, written in transactions that are committed with the checkpoint.
+type DeadLetterTopic struct {
+	Brokers []string
+	Topic   string
+	// Properties are further client settings under Kafka's names.
+	Properties map[string]string
 }
 
 // Checkpoint says how often positions and results are made durable together.

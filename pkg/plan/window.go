@@ -47,6 +47,12 @@ func (c *compiler) checkWindow(w *Window) {
 	if w.Offset%time.Millisecond != 0 {
 		c.add("window.offset", "%s is not a whole number of milliseconds", span(w.Offset))
 	}
+	c.checkMillis("window.allowed_lateness", w.AllowedLateness, 0)
+	switch w.Late {
+	case "", LateDrop, LateDeadLetter:
+	default:
+		c.add("window.late", "unknown mode %q; there are drop and dead_letter", w.Late)
+	}
 	if w.Size > 0 && (w.Offset >= w.Size || w.Offset <= -w.Size) {
 		c.add("window.offset", "%s must be shorter than the window, which is %s", span(w.Offset), span(w.Size))
 	}
