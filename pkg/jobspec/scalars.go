@@ -163,8 +163,10 @@ func enum(words ...string) kind[string] {
 }
 
 // positive is a whole number from 1 to most.
-func positive(most int) kind[int] {
-	const least = 1
+func positive(most int) kind[int] { return whole(1, most) }
+
+// whole is a whole number between least and most.
+func whole(least, most int) kind[int] {
 	return kind[int]{
 		what: "a whole number", takes: []jsonType{integerType},
 		parse: func(text string) (int, error) {
@@ -174,7 +176,7 @@ func positive(most int) kind[int] {
 			}
 			return n, checkBounds(n, least, most)
 		},
-		schema: func() *jsonSchema { return variableOr(numberSchema("integer", least, float64(most))) },
+		schema: func() *jsonSchema { return variableOr(numberSchema("integer", float64(least), float64(most))) },
 	}
 }
 

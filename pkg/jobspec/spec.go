@@ -38,10 +38,21 @@ var spec = mapping{fields: []field{
 	{name: "checkpoint", doc: "how often positions and results are made durable together", shape: mapping{fields: []field{
 		{name: "interval", doc: "the time between checkpoints; 0s makes none",
 			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Checkpoint.Interval = v }).or("10s")},
+		{name: "min_pause", doc: "the least time from the end of a checkpoint to the next one, also when a window fires",
+			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Checkpoint.MinPause = v }).or("0s")},
+		{name: "timeout", doc: "the time after which a checkpoint that is not complete is given up",
+			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Checkpoint.Timeout = v }).or("10m")},
+		{name: "tolerated_failures", doc: "how many checkpoints in a row may fail before the job does and is restarted",
+			shape: one(whole(0, math.MaxInt32), func(j *plan.Job, v int) { j.Checkpoint.ToleratedFailures = v }).or("0")},
+		{name: "retained", doc: "how many checkpoints are kept, the newest",
+			shape: one(positive(mostRetained), func(j *plan.Job, v int) { j.Checkpoint.Retained = v }).or("1")},
 	}}},
 	{name: "restart_strategy", doc: "what follows a failure, by Flink's names; exponential-delay when left out, none without checkpoints",
 		shape: restartFields},
 }}
+
+// mostRetained bounds the checkpoints that are kept: their metadata is in the jobmanagers' memory.
+const mostRetained = 1000
 
 var sourceFields = mapping{fields: []field{
 	{name: "kafka", required: true, doc: "topics of a Kafka cluster", shape: kafkaFields},
@@ -174,13 +185,21 @@ func roll(setSize func(*plan.Job, int64), setInterval func(*plan.Job, time.Durat
 }
 
 var restartFields = variants{
-	by: "type", doc: "none, fixed-delay or exponential-delay",
+	by: "type", doc: "none, fixed-delay, failure-rate or exponential-delay",
 	set: func(j *plan.Job, name string) { j.Restart.Type = plan.RestartType(name) },
 	of: []variant{
 		{name: string(plan.RestartNone)},
 		{name: string(plan.RestartFixedDelay), fields: []field{
 			{name: "attempts", doc: "how often the job is restarted before it fails for good",
 				shape: one(positive(math.MaxInt32), func(j *plan.Job, v int) { j.Restart.Attempts = v }).or("1")},
+			{name: "delay", doc: "the time between a failure and the restart",
+				shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Restart.Delay = v }).or("1s")},
+		}},
+		{name: string(plan.RestartFailureRate), fields: []field{
+			{name: "max_failures_per_interval", doc: "how many failures within the interval are followed by a restart; one more fails the job for good",
+				shape: one(positive(math.MaxInt32), func(j *plan.Job, v int) { j.Restart.MaxFailures = v }).or("1")},
+			{name: "failure_rate_interval", doc: "the time over which failures are counted",
+				shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Restart.FailureInterval = v }).or("1m")},
 			{name: "delay", doc: "the time between a failure and the restart",
 				shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Restart.Delay = v }).or("1s")},
 		}},

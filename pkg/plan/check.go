@@ -180,13 +180,26 @@ func (c *compiler) checkSink() {
 	})
 }
 
-// shortestCheckpointInterval is Flink's (CheckpointCoordinatorConfiguration).
-const shortestCheckpointInterval = 10 * time.Millisecond
+// shortestCheckpoint is Flink's least interval and timeout (CheckpointCoordinatorConfiguration).
+const shortestCheckpoint = 10 * time.Millisecond
+
+func (c *compiler) checkCheckpoint() {
+	k := c.job.Checkpoint
+	if k.Interval != 0 {
+		c.checkMillis("checkpoint.interval", k.Interval, shortestCheckpoint)
+	}
+	c.checkMillis("checkpoint.min_pause", k.MinPause, 0)
+	c.checkMillis("checkpoint.timeout", k.Timeout, shortestCheckpoint)
+	if k.ToleratedFailures < 0 {
+		c.add("checkpoint.tolerated_failures", "%d is negative", k.ToleratedFailures)
+	}
+	if k.Retained < 1 {
+		c.add("checkpoint.retained", "%d is less than one checkpoint", k.Retained)
+	}
+}
 
 func (c *compiler) checkRecovery() {
-	if c.job.Checkpoint.Interval != 0 {
-		c.checkMillis("checkpoint.interval", c.job.Checkpoint.Interval, shortestCheckpointInterval)
-	}
+	c.checkCheckpoint()
 	const path = "restart_strategy"
 	r := c.job.Restart
 	switch r.Type {
@@ -198,8 +211,14 @@ func (c *compiler) checkRecovery() {
 		c.checkMillis(path+".delay", r.Delay, 0)
 	case RestartExponential:
 		c.checkExponential(path, r)
+	case RestartFailureRate:
+		if r.MaxFailures < 1 {
+			c.add(path+".max_failures_per_interval", "%d is less than one failure; for none set type: none", r.MaxFailures)
+		}
+		c.checkMillis(path+".failure_rate_interval", r.FailureInterval, time.Millisecond)
+		c.checkMillis(path+".delay", r.Delay, 0)
 	default:
-		c.add(path+".type", "unknown restart strategy %q; there are none, fixed-delay and exponential-delay", r.Type)
+		c.add(path+".type", "unknown restart strategy %q; there are none, fixed-delay, failure-rate and exponential-delay", r.Type)
 	}
 }
 

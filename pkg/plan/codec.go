@@ -21,9 +21,9 @@ func (j Job) Encode() ([]byte, error) {
 }
 
 // Decode reads what Encode wrote. A field that it does not know is an error: an older program must not run half of
-// a newer job.
+// a newer job. A setting of checkpoints that an older program did not know has its default.
 func Decode(text []byte) (Job, error) {
-	var j Job
+	j := Job{Checkpoint: Checkpoint{Timeout: DefaultCheckpointTimeout, Retained: DefaultRetained}}
 	if err := decodeStrictly(text, &j); err != nil {
 		return Job{}, fmt.Errorf("decode job: %w", err)
 	}

@@ -62,7 +62,10 @@ func drawJob(t *rapid.T) plan.Job {
 		Compute:        drawNamed(t, "compute"),
 		Where:          rapid.String().Draw(t, "where"),
 		Select:         drawNamed(t, "select"),
-		Checkpoint:     plan.Checkpoint{Interval: duration.Draw(t, "interval")},
+		Checkpoint: plan.Checkpoint{
+			Interval: duration.Draw(t, "interval"), MinPause: duration.Draw(t, "pause"), Timeout: duration.Draw(t, "timeout"),
+			ToleratedFailures: rapid.Int().Draw(t, "tolerated"), Retained: rapid.Int().Draw(t, "retained"),
+		},
 		Restart: plan.RestartStrategy{
 			Type:     plan.RestartType(rapid.String().Draw(t, "restart")),
 			Attempts: rapid.Int().Draw(t, "attempts"), Delay: duration.Draw(t, "restart delay"),
@@ -177,5 +180,14 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	if _, err := (plan.Job{Restart: plan.RestartStrategy{Jitter: math.NaN()}}).Encode(); err == nil {
 		t.Error("Encode wrote NaN")
+	}
+}
+
+// A job that was stored before checkpoints had all their settings goes on as it was.
+func TestDecodeFillsInSettings(t *testing.T) {
+	job, err := plan.Decode([]byte(`{"Name": "old", "Checkpoint": {"Interval": 5000000000}}`))
+	want := plan.Checkpoint{Interval: 5 * time.Second, Timeout: 10 * time.Minute, Retained: 1}
+	if err != nil || job.Checkpoint != want {
+		t.Errorf("%+v, %v, want %+v", job.Checkpoint, err, want)
 	}
 }

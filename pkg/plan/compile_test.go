@@ -38,10 +38,12 @@ func reference() plan.Job {
 			},
 			Watermark: &plan.Watermark{Column: "timestamp_column", Delay: 5 * time.Second, IdleAfter: 30 * time.Second},
 		},
-		Compute:    []plan.NamedExpr{{Name: "price_with_kdv", Expr: "price * (1 + kdv)"}},
-		Window:     &plan.Window{Size: 2 * time.Minute, GroupBy: keys},
-		Sink:       plan.Sink{CSV: &plan.CSVSink{Path: "out_data", RollSize: plan.DefaultRollSize, RollInterval: plan.DefaultRollInterval}},
-		Checkpoint: plan.Checkpoint{Interval: plan.DefaultCheckpointInterval},
+		Compute: []plan.NamedExpr{{Name: "price_with_kdv", Expr: "price * (1 + kdv)"}},
+		Window:  &plan.Window{Size: 2 * time.Minute, GroupBy: keys},
+		Sink:    plan.Sink{CSV: &plan.CSVSink{Path: "out_data", RollSize: plan.DefaultRollSize, RollInterval: plan.DefaultRollInterval}},
+		Checkpoint: plan.Checkpoint{
+			Interval: plan.DefaultCheckpointInterval, Timeout: plan.DefaultCheckpointTimeout, Retained: plan.DefaultRetained,
+		},
 	}
 	for _, name := range append(keys, plan.WindowStart) {
 		job.Select = append(job.Select, plan.NamedExpr{Name: name, Expr: name})
@@ -196,14 +198,15 @@ func TestProblems(t *testing.T) {
 	}{
 		"nothing set": {func(j *plan.Job) { *j = plan.Job{} }, []string{
 			"name: needs a name", "max_parallelism: 0 is not between 1 and 32768", `time_zone: unknown time zone ""`, "source.kafka: no source",
-			"source.schema: no column", `source.format: unknown format ""`, "sink.csv: no sink", `restart_strategy.type: unknown restart strategy ""`,
+			"source.schema: no column", `source.format: unknown format ""`, "sink.csv: no sink",
+			"checkpoint.timeout: 0s is too short; the least is 10ms", "checkpoint.retained: 0 is less than one", `restart_strategy.type: unknown restart strategy ""`,
 		}},
 		"bounds": {func(j *plan.Job) {
 			j.Parallelism, j.TimeZone = 129, "Local"
 			j.Window.Size, j.Window.Offset = time.Microsecond, time.Nanosecond
 			j.Source.Watermark.Delay, j.Source.Watermark.IdleAfter = -time.Second, time.Microsecond
 			j.Source.Kafka.DiscoveryInterval = -1
-			j.Checkpoint.Interval = 9 * time.Millisecond
+			j.Checkpoint = plan.Checkpoint{Interval: 9 * time.Millisecond, MinPause: -1, Timeout: time.Millisecond, ToleratedFailures: -1}
 			j.Sink.CSV.Path, j.Sink.CSV.RollSize, j.Sink.CSV.RollInterval = " ", 0, 0
 			j.Restart = plan.RestartStrategy{Type: plan.RestartFixedDelay, Delay: -1}
 		}, []string{
@@ -211,7 +214,8 @@ func TestProblems(t *testing.T) {
 			"source.kafka.discovery_interval: negative", "source.watermark.delay: -1s is negative", "source.watermark.idle_after: 1µs is not a whole number",
 			"window.tumble: 1µs is too short; the least is 1ms", "window.offset: not a whole number",
 			"sink.csv.path: no name", "sink.csv.roll.size: 0 bytes", "sink.csv.roll.interval: 0s is too short",
-			"checkpoint.interval: 9ms is too short; the least is 10ms",
+			"checkpoint.interval: 9ms is too short; the least is 10ms", "checkpoint.min_pause: negative",
+			"checkpoint.timeout: 1ms is too short", "checkpoint.tolerated_failures: -1 is negative", "checkpoint.retained: 0 is less than one",
 			"restart_strategy.attempts: 0 is less than one", "restart_strategy.delay: negative",
 		}},
 		"columns": {func(j *plan.Job) {
@@ -233,6 +237,9 @@ func TestProblems(t *testing.T) {
 		"no event time": {func(j *plan.Job) { j.Source.Watermark = nil }, []string{"window: declare source.watermark"}},
 		"event time of a wrong type": {func(j *plan.Job) { j.Source.Watermark.Column = "price" },
 			[]string{"source.watermark.column: column price is BIGINT, not TIMESTAMP or TIMESTAMP_LTZ; add a column under compute, such as event_time: CAST(price AS TIMESTAMP(3))"}},
+		"failure rate": {func(j *plan.Job) { j.Restart = plan.RestartStrategy{Type: plan.RestartFailureRate, Delay: -1} }, []string{
+			"restart_strategy.max_failures_per_interval: 0 is less than one", "restart_strategy.failure_rate_interval: 0s is too short", "restart_strategy.delay: negative",
+		}},
 		"event time too fine": {func(j *plan.Job) { j.Source.Schema[5].Type = sqltype.TimestampLTZType(6) },
 			[]string{"source.watermark.column: column timestamp_column is TIMESTAMP_LTZ(6), but event time counts milliseconds"}},
 		"event time unknown": {func(j *plan.Job) { j.Source.Watermark.Column = "timestamp" }, []string{`source.watermark.column: unknown column "timestamp"`}},

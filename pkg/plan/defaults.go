@@ -12,6 +12,8 @@ const (
 	DefaultTimeZone           = "UTC"
 	DefaultDiscoveryInterval  = 30 * time.Second
 	DefaultCheckpointInterval = 10 * time.Second
+	DefaultCheckpointTimeout  = 10 * time.Minute
+	DefaultRetained           = 1
 	DefaultRollSize           = 128 << 20 // bytes; sink.rolling-policy.file-size
 	DefaultRollInterval       = 30 * time.Minute
 )

@@ -173,7 +173,15 @@ type DeadLetterTopic struct {
 
 // Checkpoint says how often positions and results are made durable together.
 type Checkpoint struct {
-	Interval time.Duration
+	Interval time.Duration // 0: only when a window fires
+	// MinPause is the least time from the end of a checkpoint to the next, but for savepoints.
+	MinPause time.Duration
+	// Timeout gives a checkpoint up that is not complete so long after its trigger.
+	Timeout time.Duration
+	// ToleratedFailures is how many checkpoints in a row may fail before the job does.
+	ToleratedFailures int
+	// Retained is how many checkpoints are kept, the newest.
+	Retained int
 }
 
 // RestartStrategy says what follows a failure, by Flink's names and defaults.
@@ -181,7 +189,10 @@ type RestartStrategy struct {
 	Type RestartType
 	// Attempts and Delay belong to fixed-delay.
 	Attempts int
-	Delay    time.Duration
+	Delay    time.Duration // of failure-rate too
+	// MaxFailures and FailureInterval belong to failure-rate.
+	MaxFailures     int
+	FailureInterval time.Duration
 	// The others belong to exponential-delay. MaxAttempts 0 means no limit.
 	InitialBackoff, MaxBackoff, ResetAfter time.Duration
 	Multiplier, Jitter                     float64
@@ -196,4 +207,5 @@ const (
 	RestartNone        RestartType = "none"
 	RestartFixedDelay  RestartType = "fixed-delay"
 	RestartExponential RestartType = "exponential-delay"
+	RestartFailureRate RestartType = "failure-rate"
 )

@@ -20,7 +20,10 @@ import (
 type Config struct {
 	Interval time.Duration // between periodic triggers; 0 for none
 	MinPause time.Duration // from a checkpoint's end to the next trigger; it does not hold up savepoints
-	Timeout  time.Duration // from trigger to the last ack; 0 for none
+	// FiredPause is MinPause, where that is shorter, for a checkpoint that a subtask asks for: windows that fire in quick
+	// succession share one.
+	FiredPause time.Duration
+	Timeout    time.Duration // from trigger to the last ack; 0 for none
 	// TolerableFailures is how many periodic checkpoints may fail in a row before the job does.
 	TolerableFailures int
 	// Retained is how many periodic checkpoints are kept, 1 or more.
@@ -321,18 +324,24 @@ func (a *attempt) sourcesEnded() bool {
 // due returns when the next checkpoint is to be triggered that no user asked for.
 func (c *Coordinator) due() (at time.Time, ok bool) {
 	a := c.attempt
-	switch {
-	case a.rowsWait:
-		at = c.now
-	case c.config.Interval > 0:
-		at = a.nextPeriodic
-	default:
-		return at, false
+	if c.config.Interval > 0 {
+		at, ok = a.paused(a.nextPeriodic, c.config.MinPause), true
 	}
-	if pause := a.lastEnd.Add(c.config.MinPause); !a.lastEnd.IsZero() && pause.After(at) {
-		at = pause
+	if !a.rowsWait {
+		return at, ok
+	}
+	if fired := a.paused(c.now, max(c.config.MinPause, c.config.FiredPause)); !ok || fired.Before(at) {
+		at = fired
 	}
 	return at, true
+}
+
+// paused is the time at, or when the pause after the last checkpoint is over.
+func (a *attempt) paused(at time.Time, pause time.Duration) time.Time {
+	if next := a.lastEnd.Add(pause); !a.lastEnd.IsZero() && next.After(at) {
+		return next
+	}
+	return at
 }
 
 // setWake asks for a Tick when something is due or expires.

@@ -51,7 +51,8 @@ type task struct {
 func newWorld(t *rapid.T) *world {
 	config := coordinator.Config{
 		Interval: time.Duration(rapid.IntRange(0, 10).Draw(t, "interval")) * time.Second, MinPause: time.Duration(rapid.IntRange(0, 3).Draw(t, "pause")) * time.Second,
-		Timeout: 20 * time.Second, TolerableFailures: rapid.IntRange(0, 3).Draw(t, "tolerable"), Retained: rapid.IntRange(1, 3).Draw(t, "retained"),
+		FiredPause: time.Duration(rapid.IntRange(0, 2).Draw(t, "fired pause")) * time.Second,
+		Timeout:    20 * time.Second, TolerableFailures: rapid.IntRange(0, 3).Draw(t, "tolerable"), Retained: rapid.IntRange(1, 3).Draw(t, "retained"),
 	}
 	return &world{
 		T: t, c: coordinator.New(config, nil, 0), now: start, retained: config.Retained, attempt: -1,
@@ -296,7 +297,9 @@ func (w *world) happen() {
 		if rapid.IntRange(0, 9).Draw(w.T, "again") > 0 {
 			w.network = slices.Delete(w.network, i, i+1)
 		}
-		w.step(e)
+		if rapid.IntRange(0, 19).Draw(w.T, "lost") > 0 {
+			w.step(e)
+		}
 	case what <= 10 && len(w.log) > 0:
 		w.logAnswers()
 	case what == 11:
@@ -309,7 +312,9 @@ func (w *world) happen() {
 		w.savepoint[request] = false
 		w.step(coordinator.Requested{Request: request, Kind: checkpoint.Kind(rapid.IntRange(0, 3).Draw(w.T, "kind"))})
 	case what == 14 && w.begun > 0:
-		w.step(coordinator.Declined{ID: w.begun - checkpoint.ID(rapid.IntRange(0, 1).Draw(w.T, "old")), Subtask: w.some(), Reason: "no"})
+		w.network = append(w.network, coordinator.Declined{
+			Attempt: w.attempt, ID: w.begun - checkpoint.ID(rapid.IntRange(0, 1).Draw(w.T, "old")), Subtask: w.some(), Reason: "no",
+		})
 	case what == 15 && (w.failed || rapid.IntRange(0, 3).Draw(w.T, "crash") == 0):
 		w.dies()
 	default:

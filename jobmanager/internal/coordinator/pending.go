@@ -172,7 +172,12 @@ func (c *Coordinator) close(reason string) {
 }
 
 func (c *Coordinator) declined(e Declined) {
-	if c.isPending(e.ID) {
+	switch a := c.attempt; {
+	case a == nil || a.number != e.Attempt || !a.subtasks[e.Subtask]:
+	case e.ID == 0 && !a.closed:
+		c.do(FailJob{Reason: fmt.Sprintf("last state of subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason)})
+		c.close("the job is failing")
+	case c.isPending(e.ID):
 		c.fail(fmt.Sprintf("declined by subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason))
 	}
 }

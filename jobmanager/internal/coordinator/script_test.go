@@ -15,12 +15,12 @@ import (
 
 // TestScripts plays the stories in testdata. Verbs:
 //
-//	new [interval=D] [min-pause=D] [timeout=D] [tolerable=N] [retained=N] [committed=(ID,…)] [reserved=ID]
+//	new [interval=D] [min-pause=D] [fired-pause=D] [timeout=D] [tolerable=N] [retained=N] [committed=(ID,…)] [reserved=ID]
 //	started attempt=N sources=(s/0,…) [others=(w/0,…)]     running     tick
 //	reserved through=ID                                     committed id=ID         commit-failed id=ID reason=text
 //	fired subtask=w/0 last=ID                               request name=text kind=savepoint
 //	ack id=ID subtask=w/0 [blob=key]                        ended subtask=w/0 last=ID [blob=key]
-//	decline id=ID subtask=w/0 reason=text                   attempt-ended reason=text       job-ended
+//	decline id=ID subtask=w/0 reason=text                   attempt-ended reason=text       job-ended       released id=ID
 //
 // Each event comes at the time at=D since the start, or when the one before it came. Committed checkpoints of new rest on a blob old-ID.
 func TestScripts(t *testing.T) {
@@ -61,7 +61,7 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 
 func newCoordinator(t *testing.T, d *datadriven.TestData) *coordinator.Coordinator {
 	config := coordinator.Config{Interval: 10 * time.Second, Timeout: time.Minute, Retained: 1, MaxParallelism: 128}
-	for name, field := range map[string]*time.Duration{"interval": &config.Interval, "min-pause": &config.MinPause, "timeout": &config.Timeout} {
+	for name, field := range map[string]*time.Duration{"interval": &config.Interval, "min-pause": &config.MinPause, "fired-pause": &config.FiredPause, "timeout": &config.Timeout} {
 		if d.HasArg(name) {
 			*field = duration(t, d, name)
 		}
@@ -163,13 +163,15 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) coordinator.Event {
 	case "ended":
 		return coordinator.Ended{Attempt: attempt, State: reported(), Last: number(t, d, "last")}
 	case "decline":
-		return coordinator.Declined{ID: number(t, d, "id"), Subtask: subtask(t, text(t, d, "subtask")), Reason: text(t, d, "reason")}
+		return coordinator.Declined{Attempt: attempt, ID: number(t, d, "id"), Subtask: subtask(t, text(t, d, "subtask")), Reason: text(t, d, "reason")}
 	case "committed":
 		return coordinator.Committed{ID: number(t, d, "id")}
 	case "commit-failed":
 		return coordinator.CommitFailed{ID: number(t, d, "id"), Reason: text(t, d, "reason")}
 	case "attempt-ended":
 		return coordinator.AttemptEnded{Reason: text(t, d, "reason")}
+	case "released":
+		return coordinator.Released{ID: number(t, d, "id")}
 	case "job-ended":
 		return coordinator.JobEnded{}
 	default:

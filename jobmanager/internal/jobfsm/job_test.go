@@ -53,6 +53,7 @@ func newJob(t *testing.T, d *datadriven.TestData) *jobfsm.Job {
 	strategy.Type = plan.RestartType(kind)
 	d.MaybeScanArgs(t, "attempts", &strategy.Attempts)
 	strategy.MaxAttempts = strategy.Attempts
+	strategy.MaxFailures, strategy.FailureInterval = strategy.Attempts, time.Minute
 	if d.MaybeScanArgs(t, "delay", &delay) {
 		strategy.Delay = duration(t, delay)
 	}
@@ -218,8 +219,8 @@ func (w *world) do(t *rapid.T, actions []jobfsm.Action) {
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		strategy := plan.RestartStrategy{
-			Type:     rapid.SampledFrom([]plan.RestartType{plan.RestartNone, plan.RestartFixedDelay, plan.RestartExponential}).Draw(t, "strategy"),
-			Attempts: 3, Delay: time.Second, InitialBackoff: time.Second, MaxBackoff: time.Minute, Multiplier: 2, ResetAfter: time.Hour,
+			Type:     rapid.SampledFrom([]plan.RestartType{plan.RestartNone, plan.RestartFixedDelay, plan.RestartFailureRate, plan.RestartExponential}).Draw(t, "strategy"),
+			Attempts: 3, MaxFailures: 2, FailureInterval: 20 * time.Second, Delay: time.Second, InitialBackoff: time.Second, MaxBackoff: time.Minute, Multiplier: 2, ResetAfter: time.Hour,
 		}
 		job := jobfsm.New(jobfsm.Initializing, 0, strategy, func() float64 { return 0.5 })
 		w := &world{running: make(map[jobfsm.SubtaskID]bool), status: jobfsm.Initializing}

@@ -14,6 +14,7 @@ type restarts struct {
 	strategy plan.RestartStrategy
 	random   func() float64
 
+	failures []time.Time   // of failure-rate, within its interval
 	attempts int           // restarts granted; since the last reset, for exponential-delay
 	backoff  time.Duration // the next delay of exponential-delay
 	last     time.Time     // of the last failure that was granted a restart
@@ -34,11 +35,20 @@ func (r *restarts) next(now time.Time) (time.Duration, bool) {
 		}
 		r.attempts++
 		return r.strategy.Delay, true
+	case plan.RestartFailureRate:
+		return r.strategy.Delay, r.rateAllows(now)
 	case plan.RestartExponential:
 		return r.nextExponential(now)
 	default:
 		return 0, false
 	}
+}
+
+// rateAllows counts a failure and reports whether it is not one too many for the interval that ends now.
+func (r *restarts) rateAllows(now time.Time) bool {
+	r.failures = slices.DeleteFunc(r.failures, func(at time.Time) bool { return now.Sub(at) > r.strategy.FailureInterval })
+	r.failures = append(r.failures, now)
+	return len(r.failures) <= r.strategy.MaxFailures
 }
 
 // nextExponential grows the delay with each failure and forgets them all after a long enough time without any.

@@ -17,13 +17,8 @@ import (
 	"gocloud.dev/blob"
 )
 
-// Defaults of checkpoints that the job spec does not set, Flink's where it has one.
-const (
-	checkpointTimeout = 10 * time.Minute
-	// checkpointPause keeps windows that fire in quick succession from asking for a checkpoint each.
-	checkpointPause    = 200 * time.Millisecond
-	retainedCheckpoint = 1
-)
+// firedPause keeps windows that fire in quick succession from asking for a checkpoint each.
+const firedPause = 200 * time.Millisecond
 
 // Storage removes blobs of checkpoints.
 type Storage interface {
@@ -47,9 +42,10 @@ func newCoordinator(job *storagev1.Job, p *plan.Program) (*coordinator.Coordinat
 }
 
 func coordination(p *plan.Program) coordinator.Config {
+	k := p.Job.Checkpoint
 	return coordinator.Config{
-		Interval: p.Job.Checkpoint.Interval, MinPause: checkpointPause, Timeout: checkpointTimeout,
-		Retained: retainedCheckpoint, MaxParallelism: p.Job.MaxParallelism,
+		Interval: k.Interval, MinPause: k.MinPause, FiredPause: firedPause, Timeout: k.Timeout,
+		TolerableFailures: k.ToleratedFailures, Retained: k.Retained, MaxParallelism: p.Job.MaxParallelism,
 	}
 }
 
@@ -284,16 +280,20 @@ func (m *master) showCheckpoints() {
 func (m *master) checkpointAck(a *controlv1.CheckpointAck) {
 	state, err := checkpoint.DecodeState(a.GetState())
 	if err != nil {
-		m.post(coordinator.Declined{ID: checkpoint.ID(a.GetCheckpointId()), Subtask: checkpoint.Subtask(subtaskID(a.GetSubtask())), Reason: err.Error()})
+		m.post(declined(a.GetSubtask(), a.GetCheckpointId(), err.Error()))
 		return
 	}
 	m.post(coordinator.Acked{ID: checkpoint.ID(a.GetCheckpointId()), State: state})
 }
 
 func (m *master) checkpointDecline(d *controlv1.CheckpointDecline) {
-	m.post(coordinator.Declined{
-		ID: checkpoint.ID(d.GetCheckpointId()), Subtask: checkpoint.Subtask(subtaskID(d.GetSubtask())), Reason: d.GetReason(),
-	})
+	m.post(declined(d.GetSubtask(), d.GetCheckpointId(), d.GetReason()))
+}
+
+func declined(ref *controlv1.SubtaskRef, id uint64, reason string) coordinator.Declined {
+	return coordinator.Declined{
+		Attempt: int(ref.GetAttempt()), ID: checkpoint.ID(id), Subtask: checkpoint.Subtask(subtaskID(ref)), Reason: reason,
+	}
 }
 
 func (m *master) subtaskEnded(e *controlv1.SubtaskEnded) {

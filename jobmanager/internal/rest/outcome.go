@@ -40,6 +40,9 @@ func describeRestarts(r plan.RestartStrategy) string {
 	switch r.Type {
 	case plan.RestartFixedDelay:
 		return fmt.Sprintf("Restart with fixed delay (%d ms). #%d restart attempts.", r.Delay.Milliseconds(), r.Attempts)
+	case plan.RestartFailureRate:
+		return fmt.Sprintf("Failure rate restart with maximum of %d failures within interval %d ms and fixed delay %d ms.",
+			r.MaxFailures, r.FailureInterval.Milliseconds(), r.Delay.Milliseconds())
 	case plan.RestartExponential:
 		return fmt.Sprintf("Restart with exponential delay (%d to %d ms, multiplier %v, jitter %v).",
 			r.InitialBackoff.Milliseconds(), r.MaxBackoff.Milliseconds(), r.Multiplier, r.Jitter)

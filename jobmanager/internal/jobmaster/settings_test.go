@@ -1,0 +1,77 @@
+package jobmaster
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/view"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+)
+
+// Each setting of the spec's checkpoint does what it says.
+func TestCheckpointSettings(t *testing.T) {
+	const settings = "checkpoint: {interval: 20s, min_pause: 15s, timeout: 8s, tolerated_failures: 1, retained: 2}\n" + fixedDelay
+	inWorld(t, func(w *world) {
+		tm := w.register("a:1-x", 1)
+		id := w.submit("1", settings)
+		deployed := w.start(tm)
+		shown := w.job(id).Checkpoints.Config
+		if want := (view.CheckpointConfig{Interval: 20_000, MinPause: 15_000, Timeout: 8000, TolerableFailures: 1}); shown != want {
+			t.Errorf("shown as %+v", shown)
+		}
+		wants := func(after time.Duration, orders ...string) {
+			t.Helper()
+			<-time.After(after - time.Millisecond)
+			if early := tm.takeOrders(); len(early) > 0 {
+				t.Fatalf("orders %q, too early", early)
+			}
+			<-time.After(time.Millisecond)
+			if got := tm.takeOrders(); !slices.Equal(got, orders) {
+				t.Fatalf("orders %q, want %q", got, orders)
+			}
+		}
+		wants(20*time.Second, "trigger 1 of 0")
+		<-time.After(6 * time.Second)
+		w.ack(1, 150, deployed)
+		tm.takeOrders()
+		wants(15*time.Second, "trigger 2 of 0") // the interval was over a second before
+		wants(8*time.Second, "abort 2 of 0", "abort 2 of 0")
+		w.wants(id, jobfsm.Running) // one failure is tolerated
+		wants(15*time.Second, "trigger 3 of 0")
+		for n := range uint64(3) {
+			w.ack(3+n, 160, deployed)
+			tm.takeOrders()
+			wants(20*time.Second, fmt.Sprintf("trigger %d of 0", 4+n))
+		}
+		kept, _ := w.log.Job(id)
+		if c := kept.GetCheckpoints(); len(c) != 2 || c[0].GetCheckpointId() != 4 || c[1].GetCheckpointId() != 5 {
+			t.Errorf("%d checkpoints are kept, want 4 and 5", len(c))
+		}
+		wants(8*time.Second, "abort 6 of 0", "abort 6 of 0")
+		w.wants(id, jobfsm.Running)
+		wants(15*time.Second, "trigger 7 of 0")
+		<-time.After(8 * time.Second)
+		w.wants(id, jobfsm.Restarting) // two in a row are too many
+	})
+}
+
+// A subtask whose last state cannot be kept fails the attempt: without that state no checkpoint could be, and the job
+// would wait for ever.
+func TestLastStateNotKept(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tm := w.register("a:1-x", 1)
+		id := w.submit("1", fixedDelay)
+		deployed := w.start(tm)
+		w.end(deployed[:1])
+		w.dispatcher.CheckpointDecline(&controlv1.CheckpointDecline{Subtask: deployed[1].GetSubtask(), Reason: errDisk.Error()})
+		synctest.Wait()
+		job := w.wants(id, jobfsm.Restarting)
+		if f := job.Failures[0].Message; f != "last state of subtask "+deployed[1].GetSubtask().GetVertexId()+"/0: no space left on device" {
+			t.Errorf("failure %q", f)
+		}
+	})
+}
