@@ -1,0 +1,533 @@
+// Package simulation_test runs the control plane of a job from a seed: the jobmanager's own dispatcher, masters, coordinator and
+// gateway, and taskmanagers that speak its protocol, in virtual time, over a network that delays, mixes and loses what it carries.
+package simulation_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pencere/jobmanager/internal/jobmaster"
+	"pencere/jobmanager/internal/replica"
+	"pencere/pkg/blobstore"
+	"pencere/pkg/checkpoint"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	storagev1 "pencere/pkg/gen/pencere/storage/v1"
+)
+
+var (
+	runs = flag.Int("simulation.runs", 200, "how many seeds are played")
+	seed = flag.Uint64("simulation.seed", 1, "the first one")
+)
+
+// Whatever fails in whatever order: a checkpoint is announced only once the log has it, no number is used twice, one attempt at most
+// publishes, every checkpoint is of all subtasks, no row is published twice, and what a user asked for is answered. When faults stop,
+// the job ends, with each row that its last checkpoint is past published once.
+func TestSimulation(t *testing.T) {
+	for n := range *runs {
+		play(t, *seed+uint64(n))
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func play(t *testing.T, seed uint64) {
+	dir := t.TempDir()
+	url, err := blobstore.URL(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed, dir, blobstore.New(url))
+		defer w.storage.Close()
+		defer w.stop()
+		w.lead()
+		w.submit()
+		for range 300 + w.rng.IntN(3000) {
+			w.step()
+			if t.Failed() {
+				return
+			}
+		}
+		w.heal()
+	})
+}
+
+type world struct {
+	*testing.T
+	seed       uint64
+	rng        *rand.Rand
+	faults     bool
+	memory     *replica.Memory
+	storage    *blobstore.Store
+	savepoints string
+	splits     int
+	rows       int64 // of a split
+	trouble    int   // how often something breaks, in percent of the occasions
+	retained   int
+	trace      []string
+
+	term         uint64
+	jobManager   *jobManager // the newest
+	taskManagers []*taskManager
+	born         int
+	job          string
+
+	edges     map[edge][]element
+	deployed  map[ref]bool
+	finished  map[ref]bool // subtasks that ended well
+	gone      map[ref]bool // those that ended otherwise
+	hidden    map[string]hiddenFile
+	published map[string][]row
+	seen      map[row]string // the file that has it
+
+	mu          sync.Mutex
+	parallelism map[int32]int // of attempts
+	begun       map[uint64]string
+	committed   map[uint64]checkpoint.Checkpoint
+	newest      uint64
+}
+
+type hiddenFile struct {
+	rows           []row
+	index, attempt int32
+}
+
+func newWorld(t *testing.T, seed uint64, dir string, storage *blobstore.Store) *world {
+	rng := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be the same again
+	return &world{
+		T: t, seed: seed, rng: rng, faults: true, memory: replica.NewMemory(), storage: storage, savepoints: dir,
+		splits: 1 + rng.IntN(4), rows: int64(5 + rng.IntN(300)), retained: 1 + rng.IntN(3), trouble: 1 + rng.IntN(100),
+		edges: map[edge][]element{}, deployed: map[ref]bool{}, finished: map[ref]bool{}, gone: map[ref]bool{},
+		hidden: map[string]hiddenFile{}, published: map[string][]row{}, seen: map[row]string{},
+		parallelism: map[int32]int{}, begun: map[uint64]string{}, committed: map[uint64]checkpoint.Checkpoint{},
+	}
+}
+
+func (w *world) settle() { synctest.Wait() }
+
+func (w *world) note(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+}
+
+func (w *world) fail(format string, args ...any) {
+	w.Helper()
+	w.Errorf("seed %d: "+format+"\nthe last steps:\n%s\nplay it again with -simulation.runs 1 -simulation.seed %[1]d",
+		append(append([]any{w.seed}, args...), strings.Join(w.trace[max(0, len(w.trace)-80):], "\n"))...)
+}
+
+func (w *world) stop() {
+	w.jobManager.kill()
+	for _, tm := range w.taskManagers {
+		if tm.link != nil {
+			tm.link.cut()
+		}
+	}
+	w.jobManager.running.Wait()
+}
+
+const spec = `
+name: simulated
+parallelism: %s
+source:
+  kafka: {brokers: "k:9092", topic: t, bounded: latest}
+  schema: {id: INT, t: TIMESTAMP(3)}
+  watermark: {column: t}
+window: {tumble: 2m, group_by: [id]}
+sink: {csv: {path: out}}
+checkpoint: {interval: 2s, timeout: 6s, tolerated_failures: 1, retained: %d}
+restart_strategy: {type: fixed-delay, attempts: 100000, delay: 1s}
+`
+
+func (w *world) submit() {
+	parallelism := []string{"1", "2", "3", "auto"}[w.rng.IntN(4)]
+	id, err := w.jobManager.dispatcher.Submit(w.Context(), jobmaster.Spec{Text: fmt.Sprintf(spec, parallelism, w.retained), File: "job.yaml"})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.job = id
+	w.note("job at parallelism %s, %d splits of %d rows, %d retained", parallelism, w.splits, w.rows, w.retained)
+	for range 3 {
+		w.startTaskManager()
+	}
+	w.settle()
+}
+
+func (w *world) startTaskManager() {
+	w.born++
+	tm := &taskManager{w: w, id: fmt.Sprintf("tm:%d-x", w.born), slots: 1 + w.rng.IntN(2), tasks: map[ref]*task{}}
+	w.taskManagers = append(w.taskManagers, tm)
+	w.note("%s starts", tm.id)
+}
+
+// step lets one thing happen.
+func (w *world) step() {
+	switch n := w.rng.IntN(100); {
+	case n < 38:
+		w.deliverMessage()
+	case n < 60:
+		w.deliverElement()
+	case n < 74:
+		w.readRow()
+	case n < 86:
+		w.pass(time.Duration(w.rng.IntN(800)) * time.Millisecond)
+	case n < 90:
+		w.reconnect()
+	case n < 92:
+		w.askForCheckpoint()
+	case n < 94:
+		w.askUser()
+	case w.rng.IntN(100) < w.trouble:
+		w.breakSomething()
+	}
+	w.settle()
+}
+
+// pass lets time pass. Taskmanagers say that they are alive.
+func (w *world) pass(d time.Duration) {
+	w.note("%s pass", d)
+	for _, tm := range w.taskManagers {
+		if !tm.dead {
+			tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Heartbeat{Heartbeat: &controlv1.Heartbeat{}}})
+		}
+	}
+	<-time.After(d)
+}
+
+// waiting is a message that can be delivered.
+type waiting struct {
+	tm   *taskManager
+	link *link
+	down bool
+}
+
+func (w *world) messages() (all []waiting) {
+	for _, tm := range w.taskManagers {
+		l := tm.link
+		if l == nil || tm.dead {
+			continue
+		}
+		l.mu.Lock()
+		if len(l.down) > 0 {
+			all = append(all, waiting{tm, l, true})
+		}
+		if len(l.up) > 0 && l.ctx.Err() == nil {
+			all = append(all, waiting{tm, l, false})
+		}
+		l.mu.Unlock()
+	}
+	return all
+}
+
+func (w *world) deliverMessage() bool {
+	all := w.messages()
+	if len(all) == 0 {
+		return false
+	}
+	m := all[w.rng.IntN(len(all))]
+	m.link.mu.Lock()
+	if m.down {
+		message := m.link.down[0]
+		m.link.down = m.link.down[1:]
+		m.link.mu.Unlock()
+		w.note("%s hears %s", m.tm.id, brief(message))
+		m.tm.receive(message)
+	} else {
+		message := m.link.up[0]
+		m.link.up = m.link.up[1:]
+		m.link.mu.Unlock()
+		w.note("jobmanager hears %s say %s", m.tm.id, brief(message))
+		m.link.delivered <- message
+	}
+	w.settle()
+	return true
+}
+
+// brief cuts a message to what a reader of the trace needs.
+func brief(m fmt.Stringer) string {
+	text := m.String()
+	return text[:min(len(text), 160)]
+}
+
+func (w *world) tasks() (all []*task) {
+	for _, tm := range w.taskManagers {
+		if !tm.dead {
+			all = append(all, tm.sorted()...)
+		}
+	}
+	return all
+}
+
+func (w *world) find(r ref) *task {
+	for _, tm := range w.taskManagers {
+		if t := tm.tasks[r]; t != nil && !tm.dead {
+			return t
+		}
+	}
+	return nil
+}
+
+func (w *world) deliverElement() bool {
+	var ready []edge
+	for e, queue := range w.edges {
+		if to := w.find(e.to); len(queue) > 0 && to != nil && to.readable(e.from.index) {
+			ready = append(ready, e)
+		}
+	}
+	if len(ready) == 0 {
+		return false
+	}
+	slices.SortFunc(ready, func(a, b edge) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	e := ready[w.rng.IntN(len(ready))]
+	next := w.edges[e][0]
+	w.edges[e] = w.edges[e][1:]
+	w.find(e.to).take(e.from.index, next)
+	return true
+}
+
+func (w *world) readRow() {
+	var sources []*task
+	for _, t := range w.tasks() {
+		if t.source() {
+			sources = append(sources, t)
+		}
+	}
+	if len(sources) > 0 {
+		sources[w.rng.IntN(len(sources))].read()
+	}
+}
+
+// reconnect lets a taskmanager without a stream try the jobmanager, or one find that its stream is broken.
+func (w *world) reconnect() {
+	tm := w.taskManagers[w.rng.IntN(len(w.taskManagers))]
+	switch {
+	case tm.dead:
+	case tm.link == nil:
+		if !w.jobManager.over.Load() {
+			w.connect(tm)
+			w.note("%s connects", tm.id)
+		}
+	case tm.link.ctx.Err() != nil:
+		w.note("%s finds its stream broken", tm.id)
+		tm.lose()
+	}
+}
+
+func (w *world) askForCheckpoint() {
+	for _, t := range w.tasks() {
+		if !t.source() && w.rng.IntN(3) == 0 {
+			t.tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointRequest{CheckpointRequest: &controlv1.CheckpointRequest{
+				Subtask: t.deploy.GetSubtask(), LastCheckpointId: uint64(t.last),
+			}}})
+			return
+		}
+	}
+}
+
+// askUser asks for a savepoint, a checkpoint, a stop or a cancellation, the last two rarely.
+func (w *world) askUser() {
+	d := w.jobManager.dispatcher
+	n := w.rng.IntN(120)
+	if n == 0 {
+		w.note("the user cancels: %v", d.Cancel(w.Context(), w.job))
+		return
+	}
+	kind := checkpoint.Periodic
+	switch {
+	case n < 3:
+		kind = []checkpoint.Kind{checkpoint.Stop, checkpoint.Drain}[w.rng.IntN(2)]
+	case n < 60:
+		kind = checkpoint.Savepoint
+	}
+	trigger := fmt.Sprintf("%032d", len(w.jobManager.asked))
+	err := d.Savepoint(jobmaster.SavepointRequest{JobID: w.job, Trigger: trigger, Kind: kind})
+	w.note("the user asks for a %s: %v", kind, err)
+	if err != nil {
+		return
+	}
+	key := jobmaster.OperationKey{Kind: jobmaster.OperationCheckpoint, JobID: w.job, Trigger: trigger}
+	if kind.IsSavepoint() {
+		key.Kind = jobmaster.OperationSavepoint
+	}
+	w.jobManager.asked[key] = true
+}
+
+func (w *world) breakSomething() {
+	tm := w.taskManagers[w.rng.IntN(len(w.taskManagers))]
+	switch n := w.rng.IntN(12); {
+	case n < 2 && !tm.dead && tm.link != nil: // the taskmanager finds out later
+		w.note("the stream of %s breaks", tm.id)
+		tm.link.cut()
+	case n < 3 && !tm.dead && tm.link != nil: // the taskmanager finds out first
+		w.note("%s drops its stream", tm.id)
+		tm.lose()
+	case n < 5 && !tm.dead:
+		w.killTaskManager(tm)
+		w.startTaskManager()
+	case n < 6:
+		w.note("the jobmanager dies")
+		w.jobManager.kill()
+		w.jobManager.running.Wait()
+		w.lead()
+	case n < 7:
+		w.note("the jobmanager is to lose the answer to its next checkpoint")
+		w.jobManager.loseAnswer.Store(true)
+	case n < 9:
+		w.failTask("broken")
+	default:
+		w.losePeer()
+	}
+	w.revive()
+}
+
+// revive starts a jobmanager when the last one has given up its leadership.
+func (w *world) revive() {
+	w.settle()
+	if w.jobManager.over.Load() {
+		w.note("another jobmanager leads")
+		w.jobManager.kill()
+		w.jobManager.running.Wait()
+		w.lead()
+	}
+}
+
+func (w *world) killTaskManager(tm *taskManager) {
+	w.note("%s dies", tm.id)
+	tm.dead = true
+	for _, t := range tm.sorted() {
+		w.gone[t.ref] = true
+	}
+	if tm.link != nil && w.rng.IntN(3) > 0 { // else nobody tells the jobmanager but the clock
+		tm.link.cut()
+	}
+}
+
+func (w *world) failTask(why string) {
+	if all := w.tasks(); len(all) > 0 {
+		t := all[w.rng.IntN(len(all))]
+		w.note("%v fails", t.ref)
+		w.end(t)
+		t.tm.update(t.deploy.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FAILED, &controlv1.Failure{Message: why})
+	}
+}
+
+// losePeer lets a subtask find that another one is gone.
+func (w *world) losePeer() {
+	for _, t := range w.tasks() {
+		for _, peer := range slices.Concat(t.deploy.GetUpstreams(), t.deploy.GetDownstreams()) {
+			if w.gone[refOf(peer.GetSubtask())] {
+				w.note("%v misses %v", t.ref, refOf(peer.GetSubtask()))
+				w.end(t)
+				t.tm.update(t.deploy.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FAILED, &controlv1.Failure{Message: "peer is gone", LostPeer: true})
+				return
+			}
+		}
+	}
+}
+
+// end is that a subtask ends before its time.
+func (w *world) end(t *task) {
+	delete(t.tm.tasks, t.ref)
+	w.gone[t.ref] = true
+}
+
+func (w *world) finish(t *task) {
+	delete(t.tm.tasks, t.ref)
+	w.finished[t.ref] = true
+}
+
+// publish gives files their final names.
+func (w *world) publish(t *task, files []checkpoint.PartFile, why string) {
+	for _, f := range files {
+		hidden, there := w.hidden[f.Hidden]
+		_, finished := w.published[f.Name]
+		switch {
+		case there && finished:
+			w.fail("%s of %v: %s and %s are both there", why, t.ref, f.Hidden, f.Name)
+		case there:
+			w.note("%v publishes %s", t.ref, f.Name)
+			delete(w.hidden, f.Hidden)
+			w.published[f.Name] = hidden.rows
+			w.see(f.Name, hidden.rows)
+		case !finished:
+			w.fail("%s of %v: %s is missing", why, t.ref, f.Hidden)
+		}
+	}
+}
+
+func (w *world) see(file string, rows []row) {
+	for _, r := range rows {
+		if other, twice := w.seen[r]; twice {
+			w.fail("row %v is in %s and in %s", r, other, file)
+		}
+		w.seen[r] = file
+	}
+}
+
+func (w *world) removeStale(t *task) {
+	maps.DeleteFunc(w.hidden, func(_ string, f hiddenFile) bool {
+		return f.attempt < t.ref.attempt && f.index%t.deploy.GetParallelism() == t.ref.index
+	})
+}
+
+// announced checks what a jobmanager says.
+func (w *world) announced(j *jobManager, m *controlv1.ConnectResponse) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch m := m.GetMessage().(type) {
+	case *controlv1.ConnectResponse_CheckpointTrigger:
+		id, by := m.CheckpointTrigger.GetCheckpointId(), fmt.Sprintf("term %d, attempt %d", j.term, m.CheckpointTrigger.GetSubtask().GetAttempt())
+		if before, used := w.begun[id]; used && before != by {
+			w.fail("checkpoint %d is begun in %s and in %s", id, before, by)
+		}
+		w.begun[id] = by
+	case *controlv1.ConnectResponse_CheckpointCommit:
+		if _, ok := w.committed[m.CheckpointCommit.GetCheckpointId()]; !ok {
+			w.fail("checkpoint %d is announced, and is not in the log", m.CheckpointCommit.GetCheckpointId())
+		}
+	}
+}
+
+// applied checks what the log has taken.
+func (w *world) applied(c *storagev1.Command) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	complete := c.GetCompleteCheckpoint()
+	if complete == nil {
+		return
+	}
+	id := complete.GetCheckpointId()
+	decoded, err := checkpoint.Decode(complete.GetCheckpoint())
+	switch {
+	case err != nil:
+		w.fail("checkpoint %d: %v", id, err)
+	case id <= w.newest:
+		w.fail("checkpoint %d comes after %d", id, w.newest)
+	case len(decoded.States) != 2*w.parallelism[complete.GetAttempt()]:
+		w.fail("checkpoint %d holds %d states at parallelism %d", id, len(decoded.States), w.parallelism[complete.GetAttempt()])
+	}
+	w.newest = id
+	w.committed[id] = decoded
+	job, err := w.memory.Job(complete.GetJobId())
+	if err != nil {
+		w.fail("%v", err)
+		return
+	}
+	kept := 0
+	for _, k := range job.GetCheckpoints() {
+		if w.committed[k.GetCheckpointId()].Kind == checkpoint.Periodic {
+			kept++
+		}
+	}
+	if kept > w.retained {
+		w.fail("%d checkpoints are kept, not %d", kept, w.retained)
+	}
+}
