@@ -124,6 +124,7 @@ func (s *server) handlers() map[string]handler {
 		"GET " + job + "/savepoints/{trigger}":   s.savepointOperation,
 		"POST " + job + "/stop":                  s.stop,
 		"GET " + job + "/ledger":                 s.ledger,
+		"GET " + job + "/why":                    s.why,
 		"GET " + job + "/files":                  s.files,
 		"GET " + job + "/splits":                 s.splits,
 		"GET " + job + "/jobmanager/config":      s.jobmanagerConfig,
