@@ -37,18 +37,9 @@ type Config struct {
 func NewConfig(source plan.KafkaSource) (Config, error) {
 	c := Config{source: source}
 	errs := []error{c.checkSource()}
-	s := settings{values: source.Properties, used: make(map[string]bool)}
-	c.client = append(c.client,
-		kgo.SeedBrokers(source.Brokers...),
-		kgo.ClientID("pencere"),
-		kgo.MaxDecompressBatchBytes(maxBatchBytes),
-		// A leader that moved is looked for at most so often; the default of 5 s would be a visible gap.
-		kgo.MetadataMinAge(500*time.Millisecond),
-		kgo.DisableClientMetrics(),
-	)
-	c.readConnection(&s)
+	s := settings{values: source.Properties, used: make(map[string]bool), elsewhere: readElsewhere}
+	c.client = clientOptions(source.Brokers, &s)
 	c.readFetch(&s)
-	c.client = append(c.client, s.security()...)
 	errs = append(errs, s.problems()...)
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, err
@@ -83,13 +74,21 @@ func (c *Config) checkSource() error {
 	return errors.Join(errs...)
 }
 
-// readConnection takes the properties that concern connections, with Kafka's defaults where they fit a client that never gives up.
-func (c *Config) readConnection(s *settings) {
-	if id := s.text("client.id"); id != "" {
-		c.client = append(c.client, kgo.ClientID(id))
+// clientOptions are those of every client of the brokers. They take the properties that concern connections and security, with Kafka's
+// defaults where they fit a client that never gives up.
+func clientOptions(brokers []string, s *settings) []kgo.Opt {
+	id := s.text("client.id")
+	if id == "" {
+		id = "pencere"
 	}
 	backoff, limit := s.millis("retry.backoff.ms", 100*time.Millisecond), s.millis("retry.backoff.max.ms", time.Second)
-	c.client = append(c.client,
+	return append([]kgo.Opt{
+		kgo.SeedBrokers(brokers...),
+		kgo.ClientID(id),
+		kgo.MaxDecompressBatchBytes(maxBatchBytes),
+		// A leader that moved is looked for at most so often; the default of 5 s would be a visible gap.
+		kgo.MetadataMinAge(500 * time.Millisecond),
+		kgo.DisableClientMetrics(),
 		kgo.RetryBackoffFn(func(fails int) time.Duration {
 			return min(backoff<<min(max(fails-1, 0), 16), limit)
 		}),
@@ -97,7 +96,7 @@ func (c *Config) readConnection(s *settings) {
 		kgo.DialTimeout(s.millis("socket.connection.setup.timeout.ms", 10*time.Second)),
 		kgo.ConnIdleTimeout(s.millis("connections.max.idle.ms", 9*time.Minute)),
 		kgo.MetadataMaxAge(s.millis("metadata.max.age.ms", 5*time.Minute)),
-	)
+	}, s.security()...)
 }
 
 // readFetch takes the properties that concern reading.
@@ -118,7 +117,7 @@ func (c *Config) readFetch(s *settings) {
 	if !s.flag("check.crcs", true) {
 		c.fetch = append(c.fetch, kgo.DisableFetchCRCValidation())
 	}
-	c.committed = s.choice("isolation.level", "read_uncommitted", "read_committed") == "read_committed"
+	c.committed = s.choice("isolation.level", "read_committed", "read_uncommitted") == "read_committed"
 	if c.committed {
 		c.fetch = append(c.fetch, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}

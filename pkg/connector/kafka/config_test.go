@@ -39,7 +39,7 @@ func TestConfigErrors(t *testing.T) {
 		{"misspelt", property("isolation.levle", "x"), []string{"property isolation.levle: not known: did you mean isolation.level?"}},
 		{"far from all", property("q", "x"), []string{"property q: not known"}},
 		{"elsewhere", property("group.id", "x"), []string{"property group.id: is given as group"}},
-		{"choice", property("isolation.level", "committed"), []string{`property isolation.level: "committed" is none of read_uncommitted, read_committed`}},
+		{"choice", property("isolation.level", "committed"), []string{`property isolation.level: "committed" is none of read_committed, read_uncommitted`}},
 		{"number", property("fetch.max.bytes", "1MB"), []string{`property fetch.max.bytes: "1MB" is not a whole number of bytes from 1 to 2147483647`}},
 		{"too large", property("fetch.max.bytes", "2147483648"), []string{"from 1 to 2147483647"}},
 		{"zero", property("retry.backoff.ms", "0"), []string{"milliseconds from 1"}},

@@ -26,8 +26,8 @@ func (e *PropertyError) Error() string {
 	return fmt.Sprintf("property %s: %s", e.Property, e.Message)
 }
 
-// elsewhere are Kafka's properties that a job sets in another way, and the way.
-var elsewhere = map[string]string{
+// readElsewhere are Kafka's properties that a source sets in another way, and the way.
+var readElsewhere = map[string]string{
 	"bootstrap.servers":               "is given as brokers",
 	"group.id":                        "is given as group",
 	"enable.auto.commit":              "has no use: offsets are committed when a checkpoint is complete",
@@ -42,7 +42,9 @@ var elsewhere = map[string]string{
 type settings struct {
 	values map[string]string
 	used   map[string]bool
-	errs   []error
+	// elsewhere are the properties that are set in another way, and the way.
+	elsewhere map[string]string
+	errs      []error
 }
 
 func (s *settings) lookup(name string) (string, bool) {
@@ -114,7 +116,7 @@ func (s *settings) problems() []error {
 		if s.used[name] {
 			continue
 		}
-		if why, ok := elsewhere[name]; ok {
+		if why, ok := s.elsewhere[name]; ok {
 			errs = append(errs, &PropertyError{Property: name, Message: why})
 			continue
 		}
