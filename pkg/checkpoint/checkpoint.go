@@ -138,6 +138,8 @@ type State struct {
 	Splits  []Split
 	Keyed   []Keyed
 	Sink    Sink
+	// DeadLetters is the state of the part files that a source writes beside its rows.
+	DeadLetters Sink
 	// Ledger is what the subtask counted since the job began, with what it took over from subtasks before it.
 	Ledger ledger.Ledger
 }
@@ -200,11 +202,20 @@ func (c Checkpoint) Ledger() ledger.Ledger {
 	return sum
 }
 
-// Pending returns the part files to be published, of all subtasks.
+// Pending returns the part files of the sink to be published, of all subtasks.
 func (c Checkpoint) Pending() []PartFile {
+	return c.pending(func(s State) Sink { return s.Sink })
+}
+
+// PendingDeadLetters returns the part files of dead letters to be published, of all subtasks.
+func (c Checkpoint) PendingDeadLetters() []PartFile {
+	return c.pending(func(s State) Sink { return s.DeadLetters })
+}
+
+func (c Checkpoint) pending(of func(State) Sink) []PartFile {
 	var pending []PartFile
 	for _, s := range c.States {
-		pending = append(pending, s.Sink.Pending...)
+		pending = append(pending, of(s).Pending...)
 	}
 	return pending
 }

@@ -42,7 +42,8 @@ func Redistribute(c Checkpoint, vertexID string, parallelism, maxParallelism int
 		return nil, fmt.Errorf("checkpoint %d: vertex %s: %w", c.ID, vertexID, err)
 	}
 	moveSplits(next, old)
-	moveSinks(next, old)
+	moveSinks(next, old, func(s *State) *Sink { return &s.Sink })
+	moveSinks(next, old, func(s *State) *Sink { return &s.DeadLetters })
 	moveLedgers(next, old)
 	return next, nil
 }
@@ -87,19 +88,19 @@ func moveSplits(next, old []State) {
 	}
 }
 
-func moveSinks(next, old []State) {
+func moveSinks(next, old []State, of func(*State) *Sink) {
 	highest := int64(0)
-	for i, s := range old {
-		taker := &next[i%len(next)]
-		taker.Sink.Pending = append(taker.Sink.Pending, s.Sink.Pending...)
-		taker.Sink.Next = s.Sink.Next
-		highest = max(highest, s.Sink.Next)
+	for i := range old {
+		from, taker := of(&old[i]), of(&next[i%len(next)])
+		taker.Pending = append(taker.Pending, from.Pending...)
+		taker.Next = from.Next
+		highest = max(highest, from.Next)
 	}
 	if len(next) == len(old) {
 		return
 	}
 	for i := range next {
-		next[i].Sink.Next = highest
+		of(&next[i]).Next = highest
 	}
 }
 

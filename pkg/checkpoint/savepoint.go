@@ -1,6 +1,9 @@
 package checkpoint
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // MetadataName is the file of a savepoint's folder that says what the others are.
 const MetadataName = "_metadata"
@@ -87,13 +90,22 @@ func (c Checkpoint) WithBlobs(move func(Blob) (Blob, error)) (Checkpoint, error)
 	return c, nil
 }
 
-// Published returns a copy of the checkpoint without the part files to be published: it is certain that they were.
+// Published returns a copy of the checkpoint without the part files of the sink to be published: it is certain that they were, or
+// that another job does it.
 func (c Checkpoint) Published() Checkpoint {
-	states := make([]State, len(c.States))
-	for i, s := range c.States {
-		s.Sink.Pending = nil
-		states[i] = s
+	return c.changed(func(s *State) { s.Sink.Pending = nil })
+}
+
+// PublishedDeadLetters is Published for part files of dead letters.
+func (c Checkpoint) PublishedDeadLetters() Checkpoint {
+	return c.changed(func(s *State) { s.DeadLetters.Pending = nil })
+}
+
+// changed returns a copy of the checkpoint with other states.
+func (c Checkpoint) changed(change func(*State)) Checkpoint {
+	c.States = slices.Clone(c.States)
+	for i := range c.States {
+		change(&c.States[i])
 	}
-	c.States = states
 	return c
 }

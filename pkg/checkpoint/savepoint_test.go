@@ -21,25 +21,29 @@ var exampleMetadata = checkpoint.Metadata{
 
 // Every version of a savepoint that there ever was is read. The file of a version is never written again.
 func TestMetadataVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v1.savepoint")
+	newest := filepath.Join("testdata", "v2.savepoint")
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, exampleMetadata.Encode(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	data, err := os.ReadFile(newest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := checkpoint.DecodeMetadata(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(exampleMetadata, got); diff != "" {
-		t.Error(diff)
-	}
-	if !bytes.Equal(exampleMetadata.Encode(), data) {
-		t.Error("the encoding has changed; that needs a new version")
+	first := exampleMetadata
+	first.Checkpoint = inVersion2() // the version of its subtasks' states
+	for file, want := range map[string]checkpoint.Metadata{filepath.Join("testdata", "v1.savepoint"): first, newest: exampleMetadata} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := checkpoint.DecodeMetadata(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", file, diff)
+		}
+		if file == newest && !bytes.Equal(exampleMetadata.Encode(), data) {
+			t.Error("the encoding has changed; that needs a new version")
+		}
 	}
 }
 

@@ -39,10 +39,11 @@ func (f format) String() string {
 	}
 }
 
-// version returns the newest version of a format. Version 2 of a subtask's state has digests of part files.
+// version returns the newest version of a format. Version 2 of a subtask's state has digests of part files, version 3 part files of
+// dead letters.
 func (f format) version() byte {
 	if f == formatState {
-		return 2
+		return 3
 	}
 	return 1
 }

@@ -16,11 +16,12 @@ const (
 	tagSinkV1 // without digests; only read
 	tagLedger
 	tagSink
+	tagDeadLetters
 )
 
 var stateSections = [...]string{
 	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSinkV1: "sink", tagLedger: "ledger",
-	tagSink: "sink",
+	tagSink: "sink", tagDeadLetters: "dead letters",
 }
 
 // Encode returns the bytes of a state, for an ack and for what keeps it.
@@ -34,8 +35,11 @@ func (s State) Encode() []byte {
 	if len(s.Keyed) > 0 {
 		dst = appendSection(dst, tagKeyed, appendKeyed(nil, s.Keyed))
 	}
-	if len(s.Sink.Pending) > 0 || s.Sink.Next > 0 {
+	if !s.Sink.isEmpty() {
 		dst = appendSection(dst, tagSink, appendSink(nil, s.Sink))
+	}
+	if !s.DeadLetters.isEmpty() {
+		dst = appendSection(dst, tagDeadLetters, appendSink(nil, s.DeadLetters))
 	}
 	if len(s.Ledger) > 0 {
 		dst = appendSection(dst, tagLedger, appendLedger(nil, s.Ledger))
@@ -67,6 +71,8 @@ func DecodeState(data []byte) (State, error) {
 			s.Sink = readSink(d, readPartFileV1)
 		case tagSink:
 			s.Sink = readSink(d, readPartFile)
+		case tagDeadLetters:
+			s.DeadLetters = readSink(d, readPartFile)
 		case tagLedger:
 			s.Ledger = readLedger(d)
 		}
@@ -148,6 +154,8 @@ func readHandle(d *Decoder) Handle {
 		return Handle{Blob: blob}
 	}
 }
+
+func (s Sink) isEmpty() bool { return len(s.Pending) == 0 && s.Next == 0 }
 
 func appendSink(dst []byte, s Sink) []byte {
 	dst = binary.AppendVarint(dst, s.Next)

@@ -32,6 +32,12 @@ var example = checkpoint.Checkpoint{
 			{Split: 0, Read: 100, Filtered: 10, Late: 5, DeadLettered: 2, Skipped: 3},
 			{Split: 7, Read: 12},
 		},
+		DeadLetters: checkpoint.Sink{
+			Next: 4,
+			Pending: []checkpoint.PartFile{{
+				Hidden: ".part-1-1-3.inprogress.3", Name: "part-1-1-3.csv", Rows: 2, Bytes: 180, SHA256: sha256.Sum256([]byte("letters")),
+			}},
+		},
 	}, {
 		Subtask: checkpoint.Subtask{VertexID: "0a448493b4782967b150582570326227", Index: 0},
 		Keyed: []checkpoint.Keyed{
@@ -51,10 +57,19 @@ var example = checkpoint.Checkpoint{
 
 var update = flag.Bool("update", false, "write the files of the newest version that testdata lacks")
 
-// inVersion1 returns the example without what the first version lacked.
-func inVersion1() checkpoint.Checkpoint {
+// inVersion2 returns the example without what the second version lacked.
+func inVersion2() checkpoint.Checkpoint {
 	c := example
 	c.States = slices.Clone(c.States)
+	for i := range c.States {
+		c.States[i].DeadLetters = checkpoint.Sink{}
+	}
+	return c
+}
+
+// inVersion1 returns the example without what the first version lacked.
+func inVersion1() checkpoint.Checkpoint {
+	c := inVersion2()
 	for i := range c.States {
 		sink := &c.States[i].Sink
 		sink.Pending = slices.Clone(sink.Pending)
@@ -67,8 +82,10 @@ func inVersion1() checkpoint.Checkpoint {
 
 // Every version that there ever was is read, to the same values. The file of a version is never written again.
 func TestVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v2.checkpoint")
-	older := map[string]checkpoint.Checkpoint{filepath.Join("testdata", "v1.checkpoint"): inVersion1()}
+	newest := filepath.Join("testdata", "v3.checkpoint")
+	older := map[string]checkpoint.Checkpoint{
+		filepath.Join("testdata", "v1.checkpoint"): inVersion1(), filepath.Join("testdata", "v2.checkpoint"): inVersion2(),
+	}
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, example.Encode(), 0o644); err != nil {
 			t.Fatal(err)
@@ -125,13 +142,19 @@ func drawState(t *rapid.T) checkpoint.State {
 		}
 		s.Keyed = append(s.Keyed, k)
 	}
+	s.Sink, s.DeadLetters = drawSink(t), drawSink(t)
+	return s
+}
+
+func drawSink(t *rapid.T) checkpoint.Sink {
+	number := rapid.Int64()
+	s := checkpoint.Sink{Next: rapid.Int64Min(0).Draw(t, "next file")}
 	for range rapid.IntRange(0, 2).Draw(t, "pending") {
-		s.Sink.Pending = append(s.Sink.Pending, checkpoint.PartFile{
-			Hidden: rapid.String().Draw(t, "hidden"), Name: rapid.String().Draw(t, "name"), Rows: offset.Draw(t, "rows"), Bytes: offset.Draw(t, "bytes"),
-			SHA256: sha256.Sum256(rapid.SliceOf(rapid.Byte()).Draw(t, "content")), WindowStart: offset.Draw(t, "start"), WindowEnd: offset.Draw(t, "end"),
+		s.Pending = append(s.Pending, checkpoint.PartFile{
+			Hidden: rapid.String().Draw(t, "hidden"), Name: rapid.String().Draw(t, "name"), Rows: number.Draw(t, "rows"), Bytes: number.Draw(t, "bytes"),
+			SHA256: sha256.Sum256(rapid.SliceOf(rapid.Byte()).Draw(t, "content")), WindowStart: number.Draw(t, "start"), WindowEnd: number.Draw(t, "end"),
 		})
 	}
-	s.Sink.Next = rapid.Int64Min(0).Draw(t, "next file")
 	return s
 }
 
@@ -178,7 +201,7 @@ func TestCorrupt(t *testing.T) {
 		{"it does not begin as state does", func([]byte) []byte { return nil }},
 		{"it does not begin as state does", func(b []byte) []byte { b[0] = 'X'; return b }},
 		{"subtask state is corrupt: it is a checkpoint manifest", func([]byte) []byte { return example.Encode() }},
-		{"subtask state has version 3, this program reads 1 to 2: use a newer one", func(b []byte) []byte { b[5] = 3; return b }},
+		{"subtask state has version 4, this program reads 1 to 3: use a newer one", func(b []byte) []byte { b[5] = 4; return b }},
 		{"it ends in the middle", func(b []byte) []byte { return b[:len(b)-1] }},
 		{"1 bytes follow its end", func(b []byte) []byte { return append(b, 0) }},
 		{"the checksum of section 1 differs", func(b []byte) []byte { b[25] ^= 1; return b }},

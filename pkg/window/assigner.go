@@ -1,7 +1,9 @@
 package window
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -35,10 +37,26 @@ func NewAssigner(window Tumbling) *Assigner {
 type Assigned struct {
 	Starts []int64 // the start of each row's window, in ms
 	Late   []bool  // whether the row came too late for it
+	passed []passed
+}
+
+// passed is the watermark by which a row was late.
+type passed struct {
+	row int
+	by  eventtime.Watermark
 }
 
 // Reset empties a for the next batch and keeps its memory.
-func (a *Assigned) Reset() { a.Starts, a.Late = a.Starts[:0], a.Late[:0] }
+func (a *Assigned) Reset() { a.Starts, a.Late, a.passed = a.Starts[:0], a.Late[:0], a.passed[:0] }
+
+// WatermarkOf returns the watermark by which a late row is late, None for another row.
+func (a *Assigned) WatermarkOf(row int) eventtime.Watermark {
+	i, late := slices.BinarySearchFunc(a.passed, row, func(p passed, row int) int { return cmp.Compare(p.row, row) })
+	if !late {
+		return eventtime.None
+	}
+	return a.passed[i].by
+}
 
 // Assign appends the windows of rows to dst and takes their times into the watermark of split, whose next rows they are.
 // times is the time column of these rows: a *array.Decimal128 with the layout of TIMESTAMP or TIMESTAMP_LTZ.
@@ -56,8 +74,12 @@ func (a *Assigner) Assign(dst *Assigned, times arrow.Array, split *eventtime.Gen
 		if wall < a.start || wall >= a.window.End(a.start) {
 			a.enter(a.window.startOfWall(wall))
 		}
+		late := watermark >= a.deadline
+		if late {
+			dst.passed = append(dst.passed, passed{row: len(dst.Starts), by: watermark})
+		}
 		dst.Starts = append(dst.Starts, a.start)
-		dst.Late = append(dst.Late, watermark >= a.deadline)
+		dst.Late = append(dst.Late, late)
 	}
 }
 

@@ -26,6 +26,7 @@ type audit struct {
 	// checkpoint, and keeps its entry.
 	files []manifest.Entry
 	end   *manifest.Entry // closes the chain; nil unless the job ends with the checkpoint
+	dead  *audit          // that of the dead letters, whose files have a directory of their own; nil without
 }
 
 // newAudit returns the manifest of a job as the log has it. version is that of this program.
@@ -37,15 +38,28 @@ func newAudit(job *storagev1.Job, p *plan.Program, version string) (audit, error
 	a := audit{quote: options.RowQuote(), common: manifest.Checkpoint{
 		Job: job.GetJobId(), JobName: job.GetName(), Spec: manifest.Sum(job.GetPlan()), Program: version,
 	}}
-	if head := job.GetManifestHead(); len(head) > 0 {
-		if err := json.Unmarshal(head, &a.head); err != nil {
-			return audit{}, fmt.Errorf("head of the manifest: %w", err)
+	var newest *storagev1.CompletedCheckpoint
+	if n := len(job.GetCheckpoints()); n > 0 {
+		newest = job.GetCheckpoints()[n-1]
+	}
+	if d := p.Job.DeadLetters; d != nil && d.CSV != nil {
+		a.dead = &audit{quote: csv.Options{}.RowQuote(), common: a.common}
+		if err := a.dead.read(job.GetDeadLetterHead(), newest.GetDeadLetterEntries()); err != nil {
+			return audit{}, fmt.Errorf("dead letters: %w", err)
 		}
 	}
-	if n := len(job.GetCheckpoints()); n > 0 {
-		err = a.decode(job.GetCheckpoints()[n-1].GetManifestEntries())
-	}
+	err = a.read(job.GetManifestHead(), newest.GetManifestEntries())
 	return a, err
+}
+
+// read takes a manifest over as the log has it.
+func (a *audit) read(head []byte, entries [][]byte) error {
+	if len(head) > 0 {
+		if err := json.Unmarshal(head, &a.head); err != nil {
+			return fmt.Errorf("head of the manifest: %w", err)
+		}
+	}
+	return a.decode(entries)
 }
 
 func (a *audit) decode(entries [][]byte) error {
@@ -65,6 +79,17 @@ func (a *audit) decode(entries [][]byte) error {
 
 // extend returns the manifest with a checkpoint. begun are the job's splits as they began; last says that the job ends with it.
 func (a audit) extend(c checkpoint.Checkpoint, begun []kafka.Split, last bool) (audit, error) {
+	next, err := a.chain(c, c.Pending(), begun, last)
+	if err != nil || a.dead == nil {
+		return next, err
+	}
+	dead, err := a.dead.chain(c, c.PendingDeadLetters(), begun, last)
+	next.dead = &dead
+	return next, err
+}
+
+// chain is extend for one directory, in which these files are pending.
+func (a audit) chain(c checkpoint.Checkpoint, pending []checkpoint.PartFile, begun []kafka.Split, last bool) (audit, error) {
 	common := a.common
 	common.ID = int64(c.ID)
 	for _, s := range c.States {
@@ -76,7 +101,7 @@ func (a audit) extend(c checkpoint.Checkpoint, begun []kafka.Split, last bool) (
 			common.Offsets = append(common.Offsets, read)
 		}
 	}
-	known, fresh := a.sortOut(c.Pending())
+	known, fresh := a.sortOut(pending)
 	head, entries, err := manifest.Chain(a.head, common, fresh)
 	if err != nil {
 		return audit{}, fmt.Errorf("manifest: %w", err)
@@ -127,19 +152,27 @@ func (a audit) entry(name string) *manifest.Entry {
 }
 
 // store puts the manifest into the command that makes its checkpoint exist.
-func (a audit) store(c *storagev1.CompleteCheckpoint) error {
+func (a audit) store(c *storagev1.CompleteCheckpoint) (err error) {
+	if c.ManifestHead, c.ManifestEntries, err = a.encode(); err != nil || a.dead == nil {
+		return err
+	}
+	c.DeadLetterHead, c.DeadLetterEntries, err = a.dead.encode()
+	return err
+}
+
+// encode is the inverse of read.
+func (a audit) encode() (head []byte, entries [][]byte, err error) {
 	all := a.files
 	if a.end != nil {
 		all = append(slices.Clone(all), *a.end)
 	}
-	var err error
-	if c.ManifestHead, err = json.Marshal(a.head); err == nil {
-		c.ManifestEntries, err = encodeEntries(all)
+	if head, err = json.Marshal(a.head); err == nil {
+		entries, err = encodeEntries(all)
 	}
 	if err != nil {
-		return fmt.Errorf("manifest: %w", err)
+		return nil, nil, fmt.Errorf("manifest: %w", err)
 	}
-	return nil
+	return head, entries, nil
 }
 
 func encodeEntries(entries []manifest.Entry) ([][]byte, error) {
@@ -154,8 +187,11 @@ func encodeEntries(entries []manifest.Entry) ([][]byte, error) {
 	return all, nil
 }
 
-// of returns the encoded entries of a subtask's files.
-func (a audit) of(files []checkpoint.PartFile) ([][]byte, error) {
+// of returns the encoded entries of a subtask's files; none of a nil audit.
+func (a *audit) of(files []checkpoint.PartFile) ([][]byte, error) {
+	if a == nil {
+		return nil, nil
+	}
 	var entries []manifest.Entry
 	for _, f := range files {
 		if e := a.entry(f.Name); e != nil {
@@ -166,7 +202,10 @@ func (a audit) of(files []checkpoint.PartFile) ([][]byte, error) {
 }
 
 // hash returns that of the last entry, the zero Hash without entries.
-func (a audit) hash() manifest.Hash {
+func (a *audit) hash() manifest.Hash {
+	if a == nil {
+		return manifest.Hash{}
+	}
 	if a.end != nil {
 		return a.end.Hash
 	}
@@ -176,7 +215,7 @@ func (a audit) hash() manifest.Hash {
 func (m *master) showManifest() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state.manifestHead = m.audit.hash()
+	m.state.manifestHead, m.state.deadHead = m.audit.hash(), m.audit.dead.hash()
 }
 
 // begun returns the job's splits as they began.
@@ -194,21 +233,28 @@ func (m *master) commits(id checkpoint.ID) (map[jobfsm.SubtaskID]*controlv1.Chec
 		if err != nil {
 			return nil, err
 		}
-		commits[jobfsm.SubtaskID(s.Subtask)] = &controlv1.CheckpointCommit{CheckpointId: uint64(id), ManifestEntries: entries}
+		dead, err := m.audit.dead.of(s.DeadLetters.Pending)
+		if err != nil {
+			return nil, err
+		}
+		commits[jobfsm.SubtaskID(s.Subtask)] = &controlv1.CheckpointCommit{CheckpointId: uint64(id), ManifestEntries: entries, DeadLetterEntries: dead}
 	}
-	if m.audit.end == nil {
-		return commits, nil
-	}
-	end, err := m.audit.end.Encode()
-	if closer := commits[m.closer()]; closer != nil {
-		closer.ManifestEnd = end
-	}
-	return commits, err
+	return commits, m.addEnds(commits)
 }
 
-// closer is the subtask that closes the manifest.
-func (m *master) closer() jobfsm.SubtaskID {
-	return jobfsm.SubtaskID{VertexID: m.program.Vertices[len(m.program.Vertices)-1].ID}
+// addEnds gives the ends of the manifests to those who close them: a subtask of the vertex that writes the files.
+func (m *master) addEnds(commits map[jobfsm.SubtaskID]*controlv1.CheckpointCommit) (err error) {
+	vertices := m.program.Vertices
+	if closer := commits[jobfsm.SubtaskID{VertexID: vertices[len(vertices)-1].ID}]; closer != nil && m.audit.end != nil {
+		if closer.ManifestEnd, err = m.audit.end.Encode(); err != nil {
+			return err
+		}
+	}
+	dead := m.audit.dead
+	if closer := commits[jobfsm.SubtaskID{VertexID: vertices[0].ID}]; closer != nil && dead != nil && dead.end != nil {
+		closer.DeadLetterEnd, err = dead.end.Encode()
+	}
+	return err
 }
 
 // notifyComplete makes subtasks publish. That which closes the manifest comes when the others have: the end is written last.
@@ -218,10 +264,11 @@ func (m *master) notifyComplete(ctx context.Context, a coordinator.NotifyComplet
 		m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: fmt.Sprintf("manifest of checkpoint %d: %v", a.ID, err)}})
 		return
 	}
+	m.closing = make(map[jobfsm.SubtaskID]*controlv1.CheckpointCommit)
 	for _, s := range m.latest.States {
 		id := jobfsm.SubtaskID(s.Subtask)
-		if len(commits[id].GetManifestEnd()) > 0 {
-			m.closing = commits[id]
+		if c := commits[id]; len(c.GetManifestEnd())+len(c.GetDeadLetterEnd()) > 0 {
+			m.closing[id] = c
 			continue
 		}
 		m.tellCommit(id, commits[id])
@@ -236,17 +283,22 @@ func (m *master) tellCommit(id jobfsm.SubtaskID, c *controlv1.CheckpointCommit) 
 	})
 }
 
-// closeManifest tells the subtask that closes the manifest to publish, once all others that write to the sink have finished.
+// closeManifest tells the subtasks that close a manifest to publish, each once all others of its vertex have finished: nobody else
+// writes to the directory then.
 func (m *master) closeManifest() {
-	if m.closing == nil {
-		return
-	}
-	closer := m.closer()
-	for index := 1; index < m.parallelism(); index++ {
-		if m.machine.Subtask(jobfsm.SubtaskID{VertexID: closer.VertexID, Index: index}) != jobfsm.SubtaskFinished {
-			return
+	for closer, commit := range m.closing {
+		if m.othersFinished(closer) {
+			delete(m.closing, closer)
+			m.tellCommit(closer, commit)
 		}
 	}
-	m.tellCommit(closer, m.closing)
-	m.closing = nil
+}
+
+func (m *master) othersFinished(id jobfsm.SubtaskID) bool {
+	for index := range m.parallelism() {
+		if index != id.Index && m.machine.Subtask(jobfsm.SubtaskID{VertexID: id.VertexID, Index: index}) != jobfsm.SubtaskFinished {
+			return false
+		}
+	}
+	return true
 }

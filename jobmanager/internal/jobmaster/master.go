@@ -30,12 +30,12 @@ type master struct {
 	// used by the loop alone
 	machine     *jobfsm.Job
 	checkpoints *coordinator.Coordinator
-	latest      *checkpoint.Checkpoint      // the newest committed one; nil before the first
-	audit       audit                       // with latest
-	closing     *controlv1.CheckpointCommit // to be told to the subtask that closes the manifest; nil when not yet
-	attemptRuns bool                        // all subtasks of the attempt have begun to process
-	wake        *time.Timer                 // of the coordinator; nil before the first
-	restart     *time.Timer                 // of the delay before a restart; nil before the first
+	latest      *checkpoint.Checkpoint                           // the newest committed one; nil before the first
+	audit       audit                                            // with latest
+	closing     map[jobfsm.SubtaskID]*controlv1.CheckpointCommit // to be told to the subtasks that close a manifest, when their time comes
+	attemptRuns bool                                             // all subtasks of the attempt have begun to process
+	wake        *time.Timer                                      // of the coordinator; nil before the first
+	restart     *time.Timer                                      // of the delay before a restart; nil before the first
 	savepoints  savepoints
 	discovering context.CancelFunc // ends the discovery; nil before it began
 	background  sync.WaitGroup
@@ -86,7 +86,7 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 	if m.audit, err = newAudit(job, program, cfg.Version); err != nil {
 		return nil, fmt.Errorf("read manifest of job %s: %w", m.id, err)
 	}
-	m.state.manifestHead = m.audit.hash()
+	m.state.manifestHead, m.state.deadHead = m.audit.hash(), m.audit.dead.hash()
 	if n := len(committed); n > 0 {
 		m.latest = &committed[n-1]
 		m.account(*m.latest)

@@ -161,6 +161,17 @@ func (r *restoration) check() {
 		// The files that wait are in the old job's directory, and that job publishes them.
 		r.metadata.Checkpoint = r.metadata.Checkpoint.Published()
 	}
+	if deadLetterDir(r.old) != deadLetterDir(program) {
+		r.metadata.Checkpoint = r.metadata.Checkpoint.PublishedDeadLetters()
+	}
+}
+
+// deadLetterDir is where a job writes its dead letters, "" if it writes none to files.
+func deadLetterDir(p *plan.Program) string {
+	if d := p.Job.DeadLetters; d != nil && d.CSV != nil {
+		return d.CSV.Path
+	}
+	return ""
 }
 
 // takeMaxParallelism keeps the number of key groups. A spec that does not set it has the default.

@@ -323,7 +323,7 @@ func (m *master) stopped(ctx context.Context, status jobfsm.Status) {
 		return
 	}
 	m.background.Go(func() {
-		e.metadata.Checkpoint = e.metadata.Checkpoint.Published()
+		e.metadata.Checkpoint = e.metadata.Checkpoint.Published().PublishedDeadLetters()
 		bucket, err := e.folder.Open(ctx, false)
 		if err == nil {
 			err = errors.Join(bucket.WriteAll(ctx, checkpoint.MetadataName, e.metadata.Encode(), nil), bucket.Close())

@@ -44,6 +44,7 @@ type state struct {
 	ledger       ledger.Ledger // of checkpoint ledgerOf, the newest
 	ledgerOf     checkpoint.ID
 	manifestHead manifest.Hash // zero without entries
+	deadHead     manifest.Hash // of the dead letters; zero without entries
 	imbalance    string        // what is wrong with a ledger
 }
 
@@ -205,7 +206,7 @@ func (m *master) view() view.Job {
 	for _, split := range s.splits {
 		job.SplitNames = append(job.SplitNames, view.SplitName{Topic: split.Topic, Partition: split.Partition})
 	}
-	job.ManifestHead = s.manifestHead
+	job.ManifestHead, job.DeadLetterHead = s.manifestHead, s.deadHead
 	for v, vertex := range s.program.Vertices {
 		shown := view.Vertex{
 			ID: vertex.ID, Name: vertex.Name, Keyed: vertex.Keyed,

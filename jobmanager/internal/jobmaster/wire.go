@@ -59,6 +59,9 @@ func (m *master) deployments(slots []slotpool.Slot) ([]deployment, error) {
 				if d.ManifestEntries, err = m.audit.of(restored[i].Sink.Pending); err != nil {
 					return nil, err
 				}
+				if d.DeadLetterEntries, err = m.audit.dead.of(restored[i].DeadLetters.Pending); err != nil {
+					return nil, err
+				}
 			}
 			if v == 0 {
 				d.Splits = m.state.owned(i, 0)

@@ -131,8 +131,9 @@ func (t *table) complete(c *storagev1.CompleteCheckpoint) error {
 		})
 		j.Checkpoints = append(j.Checkpoints, &storagev1.CompletedCheckpoint{
 			CheckpointId: c.GetCheckpointId(), Checkpoint: c.GetCheckpoint(), ManifestEntries: c.GetManifestEntries(),
+			DeadLetterEntries: c.GetDeadLetterEntries(),
 		})
-		j.ManifestHead = c.GetManifestHead()
+		j.ManifestHead, j.DeadLetterHead = c.GetManifestHead(), c.GetDeadLetterHead()
 	})
 }
 

@@ -96,15 +96,17 @@ type jobInfo struct {
 	Notice   string `json:"notice"`
 	// ManifestHead is what the directory of the job's files ends with if it is whole: 64 hexadecimal digits; "" without files.
 	ManifestHead string `json:"manifest-head"`
+	// DeadLetterHead is the same of its dead letters.
+	DeadLetterHead string `json:"dead-letter-manifest-head"`
 	// LedgerImbalance says what is wrong with the ledger, "" for nothing.
 	LedgerImbalance string `json:"ledger-imbalance"`
 }
 
-func manifestHead(j view.Job) string {
-	if j.ManifestHead == (manifest.Hash{}) {
+func manifestHead(h manifest.Hash) string {
+	if h == (manifest.Hash{}) {
 		return ""
 	}
-	return j.ManifestHead.String()
+	return h.String()
 }
 
 type vertexSummary struct {
@@ -131,7 +133,8 @@ func (s *server) jobDetails(r *http.Request) (any, error) {
 		ID: j.ID, Name: j.Name, State: j.Status, JobType: jobType, span: lifeOf(j, now),
 		MaxParallelism: orUnset(j.Plan.MaxParallelism), Now: now, Timestamps: make(map[jobfsm.Status]int64),
 		Vertices: make([]vertexSummary, len(j.Vertices)), StatusCounts: countStates(nil), Plan: planOf(j),
-		Attempt: j.Attempt, Restarts: j.Restarts, Notice: j.Notice, ManifestHead: manifestHead(j), LedgerImbalance: j.Imbalance,
+		Attempt: j.Attempt, Restarts: j.Restarts, Notice: j.Notice, ManifestHead: manifestHead(j.ManifestHead), DeadLetterHead: manifestHead(j.DeadLetterHead),
+		LedgerImbalance: j.Imbalance,
 	}
 	for _, status := range jobfsm.Statuses {
 		info.Timestamps[status] = j.Since[status]

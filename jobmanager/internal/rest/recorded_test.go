@@ -114,7 +114,7 @@ var enumerated = []string{
 }
 
 // Keys that the recorded version does not have.
-var further = []string{"pending-operators", "attempt", "restarts", "notice", "manifest-head", "attempt-number", "ledger-imbalance"}
+var further = []string{"pending-operators", "attempt", "restarts", "notice", "manifest-head", "dead-letter-manifest-head", "attempt-number", "ledger-imbalance"}
 
 // Lists that hold something in Flink and nothing here, and places whose content is another here.
 var otherwise = []string{

@@ -38,6 +38,8 @@ type Job struct {
 	Imbalance string
 	// ManifestHead is the hash of the last entry of the job's manifest; zero without entries.
 	ManifestHead manifest.Hash
+	// DeadLetterHead is that of its dead letters; zero without them.
+	DeadLetterHead manifest.Hash
 	// Notice is a sentence about what the job waits for; "" when it does not wait.
 	Notice string
 }

@@ -98,8 +98,10 @@ type Job struct {
 	Restarts   int    `json:"restarts"`
 	Notice     string `json:"notice"` // what it waits for, "" for nothing
 	// ManifestHead is the hash of the last entry of the job's manifest, "" without entries.
-	ManifestHead string   `json:"manifest-head"`
-	Vertices     []Vertex `json:"vertices"`
+	ManifestHead string `json:"manifest-head"`
+	// DeadLetterHead is the same of the manifest of its dead letters.
+	DeadLetterHead string   `json:"dead-letter-manifest-head"`
+	Vertices       []Vertex `json:"vertices"`
 }
 
 // Vertex is a part of a job.

@@ -110,7 +110,7 @@ func (a *app) compare(ctx context.Context, result *verified) error {
 // compareHeads compares the end of a chain with the jobmanager's. While a job goes on, the directory may be behind.
 func compareHeads(found manifest.JobReport, job client.Job, report *manifest.Report) {
 	switch head := found.Head.String(); {
-	case head == job.ManifestHead:
+	case head == job.ManifestHead, head == job.DeadLetterHead: // whichever of its directories this is
 	case !client.Terminal(job.State):
 		report.Notes = append(report.Notes, manifest.Note{File: manifest.Dir, Text: fmt.Sprintf("job %s goes on: the jobmanager is further", found.ID)})
 	default:

@@ -31,6 +31,7 @@ type chaos struct {
 	taskManagers []func() // each stops one
 	clock        []float64
 	id           int
+	bad          bool // some records are none
 }
 
 func newChaos(t *testing.T, seed uint64) *chaos {
@@ -67,18 +68,24 @@ func (c *chaos) run(s spec) {
 		c.kill()
 	}
 	last := records(at(1_000_000, 1_000_000)) // passes every window's end
-	want, late := s.oracle(all)
+	want, late, dead := s.judge(all)
 	if s.passThrough {
 		for p := range all {
 			all[p] = append(all[p], last...)
 		}
-		want, _ = s.oracle(all)
+		want, _, dead = s.judge(all)
 	}
 	c.t.Logf("%d rows, %d late", len(want), late)
 	c.produce(s.topic, partitions{last, last, last})
 	j.awaitRows(want)
+	if s.deadLetters {
+		j.poll(fmt.Sprintf("%d dead letters", len(dead)), func() bool { return len(j.deadLetters()) >= len(dead) })
+	}
 	j.cancel()
 	j.wantRows(want)
+	if s.deadLetters {
+		j.wantDeadLetters(dead)
+	}
 	j.intact()
 }
 
@@ -97,6 +104,9 @@ func (c *chaos) listings(n int) partitions {
 		more[p] = append(more[p], l.json())
 		if c.random.IntN(10) == 0 {
 			more[p] = append(more[p], l.json())
+		}
+		if c.bad && c.random.IntN(10) == 0 {
+			more[p] = append(more[p], fmt.Sprintf("{\"id\":\"no, \\\"%d\\\"\nnumber\"}", c.id))
 		}
 		c.id++
 	}

@@ -27,6 +27,7 @@ type spec struct {
 	passThrough bool          // without a window
 	group       string        // of consumers, none when empty
 	restarts    int           // how often the job may begin again
+	deadLetters bool          // takes bad records and late rows, in the directory deadLetterDir
 }
 
 func (s spec) size() time.Duration {
@@ -53,11 +54,16 @@ func (s spec) yaml(brokers []string, dir string) string {
 	if s.group != "" {
 		ending += ", group: " + s.group
 	}
+	dead, late := "", ""
+	if s.deadLetters {
+		onError, late = "dead_letter", ", late: dead_letter"
+		dead = fmt.Sprintf("dead_letters: {csv: {path: %q}}\n", deadLetterDir(dir))
+	}
 	restart := "{type: none}"
 	if s.restarts > 0 {
 		restart = fmt.Sprintf("{type: fixed-delay, attempts: %d, delay: 10ms}", s.restarts)
 	}
-	window := fmt.Sprintf("window: {tumble: %dms, group_by: [id, product, description, price, kdv, price_with_kdv]}\n", s.size().Milliseconds())
+	window := fmt.Sprintf("window: {tumble: %dms, group_by: [id, product, description, price, kdv, price_with_kdv]%s}\n", s.size().Milliseconds(), late)
 	last := "window_start"
 	if s.passThrough {
 		window, last = "", "timestamp_column"
@@ -74,7 +80,7 @@ compute: {price_with_kdv: price * (1 + kdv)}
 sink: {csv: {path: "%s"}}
 checkpoint: {interval: 100ms}
 restart_strategy: %s
-`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, ending, onError, s.idleAfter.Milliseconds(), window, last, dir, restart)
+%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, ending, onError, s.idleAfter.Milliseconds(), window, last, dir, restart, dead)
 }
 
 // listing is a record of the tests.
@@ -115,12 +121,19 @@ func records(listings ...listing) []string {
 // oracle works out what a job must write, in the plainest way there is: row by row, with a map. A record that encoding/json
 // does not take for an object with the right kinds of values is left out, as on_error: skip does.
 func (s spec) oracle(topic partitions) (rows []string, late int) {
+	rows, late, _ = s.judge(topic)
+	return rows, late
+}
+
+// judge is oracle, and tells the dead letters, too, if late rows and bad records are.
+func (s spec) judge(topic partitions) (rows []string, late int, dead []string) {
 	written := map[string]bool{}
-	for _, partition := range topic {
+	for p, partition := range topic {
 		highest := int64(-1 << 62)
-		for _, value := range partition {
+		for offset, value := range partition {
 			r, ok := decode(value)
 			if !ok {
+				dead = append(dead, fmt.Sprintf("%d,%d,json,%s", p, offset, value))
 				continue
 			}
 			row := r.row()
@@ -135,6 +148,7 @@ func (s spec) oracle(topic partitions) (rows []string, late int) {
 			}
 			if isLate {
 				late++
+				dead = append(dead, fmt.Sprintf("%d,%d,late,%s", p, offset, value))
 				continue
 			}
 			written[row+`,"`+time.UnixMilli(start).UTC().Format("2006-01-02 15:04:05.999")+`"`] = true
@@ -144,7 +158,8 @@ func (s spec) oracle(topic partitions) (rows []string, late int) {
 		rows = append(rows, row)
 	}
 	slices.Sort(rows)
-	return rows, late
+	slices.Sort(dead)
+	return rows, late, dead
 }
 
 type decoded struct {

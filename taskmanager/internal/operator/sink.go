@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
@@ -20,18 +18,23 @@ import (
 
 // Sink ends a chain: it selects the result's columns and writes them to part files.
 type Sink struct {
+	partFiles
 	program  *plan.Program
 	columns  []*expr.Evaluator
 	schema   *arrow.Schema
-	writer   *partfile.Writer
 	counters *Counters
 	alloc    memory.Allocator
-	finished func([]partfile.File) // is told of published files
 }
 
 // NewSink returns the end of a program. finished is called with the files that were published.
 func NewSink(p *plan.Program, writer *partfile.Writer, counters *Counters, alloc memory.Allocator, finished func([]partfile.File)) *Sink {
-	s := &Sink{program: p, schema: p.Sink.Arrow(), writer: writer, counters: counters, alloc: alloc, finished: finished}
+	s := &Sink{program: p, schema: p.Sink.Arrow(), counters: counters, alloc: alloc}
+	s.partFiles = partFiles{name: "sink", writer: writer, finished: func(files []partfile.File) {
+		for _, f := range files {
+			counters.BytesOut.Add(f.Bytes)
+		}
+		finished(files)
+	}}
 	for _, column := range p.Select {
 		s.columns = append(s.columns, column.NewEvaluator())
 	}
@@ -106,57 +109,3 @@ func (s *Sink) Barrier(context.Context, checkpoint.ID, bool) error { return nil 
 
 // End implements Output.
 func (s *Sink) End(context.Context) error { return nil }
-
-// OpenFiles returns the part files that are not published.
-func (s *Sink) OpenFiles() []partfile.File {
-	return slices.DeleteFunc(s.writer.Files(), func(f partfile.File) bool { return f.State == partfile.StateFinished })
-}
-
-// Tick closes the current part file if it has reached its age at the time now.
-func (s *Sink) Tick(now time.Time) error {
-	if err := s.writer.Tick(now); err != nil {
-		return fmt.Errorf("sink: %w", err)
-	}
-	return nil
-}
-
-// Prepare completes the part files, makes them durable, and returns them for a checkpoint. They are not visible yet.
-func (s *Sink) Prepare() (checkpoint.Sink, error) {
-	pending, err := s.writer.Prepare()
-	if err != nil {
-		return checkpoint.Sink{}, fmt.Errorf("sink: %w", err)
-	}
-	state := checkpoint.Sink{Next: s.writer.Next()}
-	for _, p := range pending {
-		state.Pending = append(state.Pending, checkpoint.PartFile(p))
-	}
-	return state, nil
-}
-
-// Commit publishes part files of a checkpoint that is committed. Those that an earlier one held too may be published already:
-// a barrier can overtake the word of the commit before it.
-func (s *Sink) Commit(files []checkpoint.PartFile) error {
-	unpublished := make(map[string]bool)
-	for _, f := range s.OpenFiles() {
-		unpublished[f.Name] = true
-	}
-	var pending []partfile.Pending
-	var finished []partfile.File
-	now, bytes := time.Now(), int64(0)
-	for _, f := range files {
-		if unpublished[f.Hidden] {
-			pending = append(pending, partfile.Pending(f))
-			finished = append(finished, partfile.File{Name: f.Name, State: partfile.StateFinished, Rows: f.Rows, Bytes: f.Bytes, Modified: now})
-			bytes += f.Bytes
-		}
-	}
-	if len(pending) == 0 {
-		return nil
-	}
-	if err := s.writer.Commit(pending); err != nil {
-		return fmt.Errorf("sink: %w", err)
-	}
-	s.counters.BytesOut.Add(bytes)
-	s.finished(finished)
-	return nil
-}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
@@ -45,9 +46,11 @@ type Source struct {
 	assigned window.Assigned
 	splits   []splitTime
 	ledger   ledger.Ledger // what became of records since the attempt began
+	dead     DeadLetters   // nil when none are handed over
 
-	offsets []int64 // of the rows in the decoder
-	bytes   int     // of the records in the decoder
+	offsets []int64       // of the rows in the decoder
+	bytes   int           // of the records in the decoder
+	records []*kgo.Record // of the rows in the decoder, when late ones are handed over
 	keep    []int32
 }
 
@@ -84,9 +87,13 @@ func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.All
 	return s, nil
 }
 
+// onError are the decoder's modes. With dead letters the decoder must say what is wrong, as it does when it fails.
 var onError = map[plan.OnError]json.OnError{
-	plan.OnErrorFail: json.Fail, plan.OnErrorIgnore: json.Ignore, plan.OnErrorSkip: json.Skip,
+	plan.OnErrorFail: json.Fail, plan.OnErrorIgnore: json.Ignore, plan.OnErrorSkip: json.Skip, plan.OnErrorDeadLetter: json.Fail,
 }
+
+// HandOver gives the chain a place for dead letters. A job with dead letters must have one before its first record.
+func (s *Source) HandOver(to DeadLetters) { s.dead = to }
 
 // Release gives back the memory of a chain that will not be used any more.
 func (s *Source) Release() { s.decoder.Release() }
@@ -155,7 +162,7 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 		outcome, err = s.decoder.Append(r.Value)
 	}
 	if err != nil {
-		return &RecordError{Topic: s.splits[split].topic, Partition: s.splits[split].partition, Offset: r.Offset, Err: err}
+		return s.bad(split, r, err)
 	}
 	if outcome != json.Appended {
 		s.ledger.Of(s.splits[split].number).Skipped++
@@ -163,7 +170,24 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 	}
 	s.offsets = append(s.offsets, r.Offset)
 	s.bytes += len(r.Value)
+	if s.keepsLate() {
+		s.records = append(s.records, r)
+	}
 	return nil
+}
+
+// bad hands over a record that cannot be decoded, or fails.
+func (s *Source) bad(split int, r *kgo.Record, err error) error {
+	from := s.splits[split]
+	if s.program.Job.Source.OnError != plan.OnErrorDeadLetter {
+		return &RecordError{Topic: from.topic, Partition: from.partition, Offset: r.Offset, Err: err}
+	}
+	s.ledger.Of(from.number).DeadLettered++
+	return s.dead.Add(DeadLetter{Topic: from.topic, Partition: from.partition, Record: r, Reason: err.Error()})
+}
+
+func (s *Source) keepsLate() bool {
+	return s.program.Window != nil && s.program.Job.Window.Late == plan.LateDeadLetter
 }
 
 // flush sends what the decoder holds through the chain.
@@ -177,7 +201,10 @@ func (s *Source) flush(ctx context.Context, split int) error {
 	}
 	from := s.splits[split]
 	rows := Rows{Origin: Origin{Split: from.number, Topic: from.topic, Partition: from.partition, Offsets: s.offsets}}
-	defer func() { s.offsets, s.bytes = s.offsets[:0], 0 }()
+	defer func() {
+		clear(s.records)
+		s.offsets, s.records, s.bytes = s.offsets[:0], s.records[:0], 0
+	}()
 	batch, err := s.computed(s.decoder.NewBatch(), rows.Origin)
 	if err != nil {
 		return err
@@ -269,10 +296,9 @@ func (s *Source) filter(rows *Rows) error {
 	entry.Filtered += int64(total - len(s.keep))
 	s.counters.Filtered.Add(int64(total - len(s.keep)))
 	if rows.Starts != nil {
-		passed := len(s.keep)
-		s.keep = dropLate(s.keep, s.assigned.Late)
-		entry.Late += int64(passed - len(s.keep))
-		s.counters.Late.Add(int64(passed - len(s.keep)))
+		if err := s.dropLate(rows); err != nil {
+			return err
+		}
 	}
 	if len(s.keep) < total {
 		rows.take(s.keep, s.alloc)
@@ -280,14 +306,44 @@ func (s *Source) filter(rows *Rows) error {
 	return nil
 }
 
-func dropLate(rows []int32, late []bool) []int32 {
-	kept := rows[:0]
-	for _, row := range rows {
-		if !late[row] {
+// dropLate leaves out the late ones of the rows to keep, and hands them over if the job wishes.
+func (s *Source) dropLate(rows *Rows) error {
+	kept, late := s.keep[:0], int64(0)
+	for _, row := range s.keep {
+		if !s.assigned.Late[row] {
 			kept = append(kept, row)
+			continue
+		}
+		late++
+		if !s.keepsLate() {
+			continue
+		}
+		letter := DeadLetter{Topic: rows.Origin.Topic, Partition: rows.Origin.Partition, Record: s.records[row], Reason: s.lateness(row)}
+		if err := s.dead.Add(letter); err != nil {
+			return err
 		}
 	}
-	return kept
+	s.keep = kept
+	if entry := s.ledger.Of(rows.Origin.Split); s.keepsLate() {
+		entry.DeadLettered += late
+	} else {
+		entry.Late += late
+		s.counters.Late.Add(late)
+	}
+	return nil
+}
+
+// lateness says why a row of the batch is late.
+func (s *Source) lateness(row int32) string {
+	const layout = "2006-01-02 15:04:05.000"
+	windows, start := s.program.Tumbling(), s.assigned.Starts[row]
+	begin, end := time.UnixMilli(start).UTC(), time.UnixMilli(windows.End(start)).UTC() // which shows the wall clock they are
+	reached := time.UnixMilli(int64(s.assigned.WatermarkOf(int(row)))).UTC()
+	if windows.Zone != nil {
+		reached = reached.In(windows.Zone)
+	}
+	return fmt.Sprintf("late: the window from %s to %s was closed by the watermark %s of its partition",
+		begin.Format(layout), end.Format(layout), reached.Format(layout))
 }
 
 // take keeps the rows that keep names, in ascending order.

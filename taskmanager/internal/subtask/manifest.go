@@ -7,8 +7,8 @@ import (
 	"pencere/pkg/manifestdir"
 )
 
-// writeEntries writes entries into the manifest of the sink's directory. Those that are there already stay.
-func (s *Subtask) writeEntries(encoded [][]byte) error {
+// writeEntries writes entries into the manifest of a directory of part files. Those that are there already stay.
+func writeEntries(dir string, encoded [][]byte) error {
 	entries := make([]manifest.Entry, len(encoded))
 	for i, text := range encoded {
 		var err error
@@ -16,14 +16,14 @@ func (s *Subtask) writeEntries(encoded [][]byte) error {
 			return fmt.Errorf("entry of the manifest from the jobmanager: %w", err)
 		}
 	}
-	return manifestdir.Write(s.program.Job.Sink.CSV.Path, entries...)
+	return manifestdir.Write(dir, entries...)
 }
 
 // endManifest writes the entry that closes the manifest. No other subtask writes to it any more, so that what attempts which
 // died left there can go.
-func (s *Subtask) endManifest(end []byte) error {
-	if _, err := manifestdir.RemoveTemporary(s.program.Job.Sink.CSV.Path, s.self.JobID); err != nil {
+func (s *Subtask) endManifest(dir string, end []byte) error {
+	if _, err := manifestdir.RemoveTemporary(dir, s.self.JobID); err != nil {
 		return err
 	}
-	return s.writeEntries([][]byte{end})
+	return writeEntries(dir, [][]byte{end})
 }

@@ -18,8 +18,9 @@ import (
 // what a checkpoint holds once that is committed. It belongs to the subtask's goroutine.
 type participant struct {
 	task     *Subtask
-	sink     *operator.Sink // nil unless the subtask writes to the sink
-	commits  *committer     // nil unless it is a source
+	sink     *operator.Sink            // nil unless the subtask writes to the sink
+	dead     *operator.DeadLetterFiles // nil unless it writes dead letters to files
+	commits  *committer                // nil unless it is a source
 	restored checkpoint.State
 	uploads  sync.WaitGroup
 
@@ -31,6 +32,7 @@ type participant struct {
 // cut is what is to be published when a checkpoint is committed.
 type cut struct {
 	files     []checkpoint.PartFile
+	dead      []checkpoint.PartFile
 	positions []kafka.Position
 	stops     bool // the subtask ends with it
 }
@@ -98,12 +100,15 @@ func (p *participant) state(counts ledger.Ledger) (checkpoint.State, error) {
 	if p.sink != nil {
 		state.Sink, err = p.sink.Prepare()
 	}
+	if p.dead != nil && err == nil {
+		state.DeadLetters, err = p.dead.Prepare()
+	}
 	return state, err
 }
 
 // ack hands the state for a checkpoint over. A snapshot is written beside the loop.
 func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, c cut) {
-	c.files = state.Sink.Pending
+	c.files, c.dead = state.Sink.Pending, state.DeadLetters.Pending
 	p.cuts[id], p.last = c, id
 	p.hand(ctx, id, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointAck{CheckpointAck: &controlv1.CheckpointAck{
@@ -113,7 +118,7 @@ func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoin
 
 // end hands over the state of a subtask whose input has ended.
 func (p *participant) end(ctx context.Context, state checkpoint.State, snapshot *window.Snapshot, c cut) {
-	c.files, c.stops = state.Sink.Pending, true
+	c.files, c.dead, c.stops = state.Sink.Pending, state.DeadLetters.Pending, true
 	p.ended = &c
 	p.hand(ctx, 0, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{
@@ -150,10 +155,8 @@ func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit
 	default:
 		return false, nil
 	}
-	if p.sink != nil {
-		if err := p.publish(c.files, order); err != nil {
-			return false, fmt.Errorf("publish checkpoint %d: %w", id, err)
-		}
+	if err := p.publish(c, order); err != nil {
+		return false, fmt.Errorf("publish checkpoint %d: %w", id, err)
 	}
 	if p.commits != nil {
 		p.commits.commit(c.positions)
@@ -161,16 +164,32 @@ func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit
 	return c.stops, nil
 }
 
-// publish publishes files, each after its entry in the manifest, and then the end of the manifest if that is ordered.
-func (p *participant) publish(files []checkpoint.PartFile, order *controlv1.CheckpointCommit) error {
-	if err := p.task.writeEntries(order.GetManifestEntries()); err != nil {
+// publish publishes the files of a cut, in each of their directories.
+func (p *participant) publish(c cut, order *controlv1.CheckpointCommit) error {
+	job := p.task.program.Job
+	if p.sink != nil {
+		if err := p.task.publish(job.Sink.CSV.Path, p.sink, c.files, order.GetManifestEntries(), order.GetManifestEnd()); err != nil {
+			return err
+		}
+	}
+	if p.dead == nil {
+		return nil
+	}
+	return p.task.publish(job.DeadLetters.CSV.Path, p.dead, c.dead, order.GetDeadLetterEntries(), order.GetDeadLetterEnd())
+}
+
+// publish publishes files, each after its entry in the manifest, and then the end of the manifest unless that is empty.
+func (s *Subtask) publish(dir string, to interface {
+	Commit(files []checkpoint.PartFile) error
+}, files []checkpoint.PartFile, entries [][]byte, end []byte) error {
+	if err := writeEntries(dir, entries); err != nil {
 		return err
 	}
-	if err := p.sink.Commit(files); err != nil {
+	if err := to.Commit(files); err != nil {
 		return err
 	}
-	if end := order.GetManifestEnd(); len(end) > 0 {
-		return p.task.endManifest(end)
+	if len(end) > 0 {
+		return s.endManifest(dir, end)
 	}
 	return nil
 }
@@ -245,11 +264,11 @@ func (p *participant) request() {
 
 // restoreSink publishes what the checkpoint that the subtask goes on from holds, which may have happened already, and
 // removes what earlier attempts left behind.
-func (s *Subtask) restoreSink(dir string) error {
-	if err := s.writeEntries(s.deploy.GetManifestEntries()); err != nil {
+func (s *Subtask) restoreSink(dir string, pending []checkpoint.PartFile, entries [][]byte) error {
+	if err := writeEntries(dir, entries); err != nil {
 		return err
 	}
-	if err := commitFiles(dir, s.restored.Sink.Pending); err != nil {
+	if err := commitFiles(dir, pending); err != nil {
 		return err
 	}
 	return s.removeStale(dir)

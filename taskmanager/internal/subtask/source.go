@@ -43,7 +43,8 @@ type source struct {
 	reader reader
 	chain  *operator.Source
 	out    operator.Output
-	sink   *operator.Sink // when the source vertex is the last one, as well
+	sink   *operator.Sink            // when the source vertex is the last one, as well
+	dead   *operator.DeadLetterFiles // nil for a job without dead letters
 
 	clock      *eventtime.Combiner[int] // over the splits
 	splits     []split
@@ -89,6 +90,13 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.chain.Release()
+	if r.dead, err = s.openDeadLetters(); err != nil {
+		return err
+	}
+	if r.dead != nil {
+		defer func() { err = errors.Join(err, r.dead.Close()) }()
+		r.chain.HandOver(r.dead)
+	}
 	splits := s.splitsOf(s.deploy.GetSplits())
 	if r.reader, err = s.openReader(*s.program.Job.Source.Kafka, kafkaSplits(splits)); err != nil {
 		return fmt.Errorf("open source: %w", err)
@@ -101,6 +109,7 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 	commits := newCommitter(r.reader)
 	defer commits.stop()
 	r.part = s.newParticipant(r.sink, commits)
+	r.part.dead = r.dead
 	s.host.Running()
 	return r.part.left(r.loop(ctx))
 }
@@ -305,6 +314,11 @@ func (r *source) advance(ctx context.Context) error {
 			return err
 		}
 		r.showFiles(r.sink)
+	}
+	if r.dead != nil {
+		if err := r.dead.Tick(now); err != nil {
+			return err
+		}
 	}
 	if r.program.Job.Source.Watermark == nil {
 		return nil

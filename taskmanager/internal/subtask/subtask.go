@@ -134,7 +134,7 @@ func (s *Subtask) openSink() (*operator.Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("csv encoder: %w", err)
 	}
-	if err := s.restoreSink(config.Path); err != nil {
+	if err := s.restoreSink(config.Path, s.restored.Sink.Pending, s.deploy.GetManifestEntries()); err != nil {
 		return nil, fmt.Errorf("open sink: %w", err)
 	}
 	s.writer, err = partfile.New(partfile.Config{

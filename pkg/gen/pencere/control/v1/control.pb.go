@@ -830,8 +830,10 @@ type DeploySubtask struct {
 	CheckpointUrl string `protobuf:"bytes,10,opt,name=checkpoint_url,json=checkpointUrl,proto3" json:"checkpoint_url,omitempty"`
 	// manifest_entries are those of the files in restored, each as the manifest package encodes it.
 	ManifestEntries [][]byte `protobuf:"bytes,11,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// dead_letter_entries are those of the files of dead letters in restored.
+	DeadLetterEntries [][]byte `protobuf:"bytes,12,rep,name=dead_letter_entries,json=deadLetterEntries,proto3" json:"dead_letter_entries,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DeploySubtask) Reset() {
@@ -937,6 +939,13 @@ func (x *DeploySubtask) GetCheckpointUrl() string {
 func (x *DeploySubtask) GetManifestEntries() [][]byte {
 	if x != nil {
 		return x.ManifestEntries
+	}
+	return nil
+}
+
+func (x *DeploySubtask) GetDeadLetterEntries() [][]byte {
+	if x != nil {
+		return x.DeadLetterEntries
 	}
 	return nil
 }
@@ -1250,9 +1259,12 @@ type CheckpointCommit struct {
 	// the files are published.
 	ManifestEntries [][]byte `protobuf:"bytes,3,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
 	// manifest_end closes the job's manifest, and is written last; empty but for one subtask of a job's last checkpoint.
-	ManifestEnd   []byte `protobuf:"bytes,4,opt,name=manifest_end,json=manifestEnd,proto3" json:"manifest_end,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ManifestEnd []byte `protobuf:"bytes,4,opt,name=manifest_end,json=manifestEnd,proto3" json:"manifest_end,omitempty"`
+	// dead_letter_entries and dead_letter_end are the same of the job's dead letters, which have a directory and a manifest of their own.
+	DeadLetterEntries [][]byte `protobuf:"bytes,5,rep,name=dead_letter_entries,json=deadLetterEntries,proto3" json:"dead_letter_entries,omitempty"`
+	DeadLetterEnd     []byte   `protobuf:"bytes,6,opt,name=dead_letter_end,json=deadLetterEnd,proto3" json:"dead_letter_end,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CheckpointCommit) Reset() {
@@ -1309,6 +1321,20 @@ func (x *CheckpointCommit) GetManifestEntries() [][]byte {
 func (x *CheckpointCommit) GetManifestEnd() []byte {
 	if x != nil {
 		return x.ManifestEnd
+	}
+	return nil
+}
+
+func (x *CheckpointCommit) GetDeadLetterEntries() [][]byte {
+	if x != nil {
+		return x.DeadLetterEntries
+	}
+	return nil
+}
+
+func (x *CheckpointCommit) GetDeadLetterEnd() []byte {
+	if x != nil {
+		return x.DeadLetterEnd
 	}
 	return nil
 }
@@ -2454,7 +2480,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1b\n" +
 	"\tvertex_id\x18\x02 \x01(\tR\bvertexId\x12#\n" +
 	"\rsubtask_index\x18\x03 \x01(\x05R\fsubtaskIndex\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xd1\x03\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\x81\x04\n" +
 	"\rDeploySubtask\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12\x12\n" +
@@ -2468,7 +2494,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"restoredId\x12%\n" +
 	"\x0echeckpoint_url\x18\n" +
 	" \x01(\tR\rcheckpointUrl\x12)\n" +
-	"\x10manifest_entries\x18\v \x03(\fR\x0fmanifestEntries\"\x8f\x01\n" +
+	"\x10manifest_entries\x18\v \x03(\fR\x0fmanifestEntries\x12.\n" +
+	"\x13dead_letter_entries\x18\f \x03(\fR\x11deadLetterEntries\"\x8f\x01\n" +
 	"\bEndpoint\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12&\n" +
 	"\x0ftask_manager_id\x18\x02 \x01(\tR\rtaskManagerId\x12!\n" +
@@ -2488,12 +2515,14 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x11CheckpointTrigger\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x126\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\".pencere.control.v1.CheckpointKindR\x04kind\"\xbf\x01\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\".pencere.control.v1.CheckpointKindR\x04kind\"\x97\x02\n" +
 	"\x10CheckpointCommit\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12)\n" +
 	"\x10manifest_entries\x18\x03 \x03(\fR\x0fmanifestEntries\x12!\n" +
-	"\fmanifest_end\x18\x04 \x01(\fR\vmanifestEnd\"\x88\x01\n" +
+	"\fmanifest_end\x18\x04 \x01(\fR\vmanifestEnd\x12.\n" +
+	"\x13dead_letter_entries\x18\x05 \x03(\fR\x11deadLetterEntries\x12&\n" +
+	"\x0fdead_letter_end\x18\x06 \x01(\fR\rdeadLetterEnd\"\x88\x01\n" +
 	"\x0fCheckpointAbort\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x16\n" +

@@ -744,8 +744,11 @@ type CompleteCheckpoint struct {
 	ManifestHead []byte `protobuf:"bytes,6,opt,name=manifest_head,json=manifestHead,proto3" json:"manifest_head,omitempty"`
 	// manifest_entries are those of the checkpoint's files, and that which closes the manifest if the job ends with it.
 	ManifestEntries [][]byte `protobuf:"bytes,7,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// dead_letter_head and dead_letter_entries are the same of the manifest of the job's dead letters; empty without them.
+	DeadLetterHead    []byte   `protobuf:"bytes,8,opt,name=dead_letter_head,json=deadLetterHead,proto3" json:"dead_letter_head,omitempty"`
+	DeadLetterEntries [][]byte `protobuf:"bytes,9,rep,name=dead_letter_entries,json=deadLetterEntries,proto3" json:"dead_letter_entries,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CompleteCheckpoint) Reset() {
@@ -823,6 +826,20 @@ func (x *CompleteCheckpoint) GetManifestHead() []byte {
 func (x *CompleteCheckpoint) GetManifestEntries() [][]byte {
 	if x != nil {
 		return x.ManifestEntries
+	}
+	return nil
+}
+
+func (x *CompleteCheckpoint) GetDeadLetterHead() []byte {
+	if x != nil {
+		return x.DeadLetterHead
+	}
+	return nil
+}
+
+func (x *CompleteCheckpoint) GetDeadLetterEntries() [][]byte {
+	if x != nil {
+		return x.DeadLetterEntries
 	}
 	return nil
 }
@@ -936,9 +953,10 @@ type Job struct {
 	// checkpoints are the completed ones that are kept, oldest first.
 	Checkpoints []*CompletedCheckpoint `protobuf:"bytes,11,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	// manifest_head is that of the newest checkpoint, which may be gone.
-	ManifestHead  []byte `protobuf:"bytes,12,opt,name=manifest_head,json=manifestHead,proto3" json:"manifest_head,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ManifestHead   []byte `protobuf:"bytes,12,opt,name=manifest_head,json=manifestHead,proto3" json:"manifest_head,omitempty"`
+	DeadLetterHead []byte `protobuf:"bytes,13,opt,name=dead_letter_head,json=deadLetterHead,proto3" json:"dead_letter_head,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
@@ -1055,15 +1073,23 @@ func (x *Job) GetManifestHead() []byte {
 	return nil
 }
 
+func (x *Job) GetDeadLetterHead() []byte {
+	if x != nil {
+		return x.DeadLetterHead
+	}
+	return nil
+}
+
 // CompletedCheckpoint is a checkpoint that exists.
 type CompletedCheckpoint struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	CheckpointId uint64                 `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
 	Checkpoint   []byte                 `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	// manifest_entries are as in CompleteCheckpoint.
-	ManifestEntries [][]byte `protobuf:"bytes,3,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// manifest_entries and dead_letter_entries are as in CompleteCheckpoint.
+	ManifestEntries   [][]byte `protobuf:"bytes,3,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
+	DeadLetterEntries [][]byte `protobuf:"bytes,4,rep,name=dead_letter_entries,json=deadLetterEntries,proto3" json:"dead_letter_entries,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CompletedCheckpoint) Reset() {
@@ -1113,6 +1139,13 @@ func (x *CompletedCheckpoint) GetCheckpoint() []byte {
 func (x *CompletedCheckpoint) GetManifestEntries() [][]byte {
 	if x != nil {
 		return x.ManifestEntries
+	}
+	return nil
+}
+
+func (x *CompletedCheckpoint) GetDeadLetterEntries() [][]byte {
+	if x != nil {
+		return x.DeadLetterEntries
 	}
 	return nil
 }
@@ -1167,7 +1200,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"stopOffset\"E\n" +
 	"\x12ReserveCheckpoints\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
-	"\athrough\x18\x02 \x01(\x04R\athrough\"\xf6\x01\n" +
+	"\athrough\x18\x02 \x01(\x04R\athrough\"\xd0\x02\n" +
 	"\x12CompleteCheckpoint\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x1e\n" +
@@ -1177,11 +1210,13 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\bsubsumed\x18\x04 \x03(\x04R\bsubsumed\x12\x18\n" +
 	"\aattempt\x18\x05 \x01(\x05R\aattempt\x12#\n" +
 	"\rmanifest_head\x18\x06 \x01(\fR\fmanifestHead\x12)\n" +
-	"\x10manifest_entries\x18\a \x03(\fR\x0fmanifestEntries\"\"\n" +
+	"\x10manifest_entries\x18\a \x03(\fR\x0fmanifestEntries\x12(\n" +
+	"\x10dead_letter_head\x18\b \x01(\fR\x0edeadLetterHead\x12.\n" +
+	"\x13dead_letter_entries\x18\t \x03(\fR\x11deadLetterEntries\"\"\n" +
 	"\tForgetJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"7\n" +
 	"\bSnapshot\x12+\n" +
-	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xd4\x04\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xfe\x04\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1195,16 +1230,18 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\x16reserved_checkpoint_id\x18\n" +
 	" \x01(\x04R\x14reservedCheckpointId\x12I\n" +
 	"\vcheckpoints\x18\v \x03(\v2'.pencere.storage.v1.CompletedCheckpointR\vcheckpoints\x12#\n" +
-	"\rmanifest_head\x18\f \x01(\fR\fmanifestHead\x1a@\n" +
+	"\rmanifest_head\x18\f \x01(\fR\fmanifestHead\x12(\n" +
+	"\x10dead_letter_head\x18\r \x01(\fR\x0edeadLetterHead\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x85\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb5\x01\n" +
 	"\x13CompletedCheckpoint\x12#\n" +
 	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\fR\n" +
 	"checkpoint\x12)\n" +
-	"\x10manifest_entries\x18\x03 \x03(\fR\x0fmanifestEntries*\xc1\x02\n" +
+	"\x10manifest_entries\x18\x03 \x03(\fR\x0fmanifestEntries\x12.\n" +
+	"\x13dead_letter_entries\x18\x04 \x03(\fR\x11deadLetterEntries*\xc1\x02\n" +
 	"\tJobStatus\x12\x1a\n" +
 	"\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17JOB_STATUS_INITIALIZING\x10\x01\x12\x16\n" +

@@ -1,0 +1,69 @@
+package operator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pencere/pkg/checkpoint"
+	"pencere/pkg/connector/partfile"
+)
+
+// partFiles are part files as a subtask's part in checkpoints publishes them.
+type partFiles struct {
+	name     string // in errors
+	writer   *partfile.Writer
+	finished func([]partfile.File) // is told of published files
+}
+
+// OpenFiles returns the part files that are not published.
+func (p *partFiles) OpenFiles() []partfile.File {
+	return slices.DeleteFunc(p.writer.Files(), func(f partfile.File) bool { return f.State == partfile.StateFinished })
+}
+
+// Tick closes the current part file if it has reached its age at the time now.
+func (p *partFiles) Tick(now time.Time) error {
+	if err := p.writer.Tick(now); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	return nil
+}
+
+// Prepare completes the part files, makes them durable, and returns them for a checkpoint. They are not visible yet.
+func (p *partFiles) Prepare() (checkpoint.Sink, error) {
+	pending, err := p.writer.Prepare()
+	if err != nil {
+		return checkpoint.Sink{}, fmt.Errorf("%s: %w", p.name, err)
+	}
+	state := checkpoint.Sink{Next: p.writer.Next()}
+	for _, file := range pending {
+		state.Pending = append(state.Pending, checkpoint.PartFile(file))
+	}
+	return state, nil
+}
+
+// Commit publishes part files of a checkpoint that is committed. Those that an earlier one held too may be published already:
+// a barrier can overtake the word of the commit before it.
+func (p *partFiles) Commit(files []checkpoint.PartFile) error {
+	unpublished := make(map[string]bool)
+	for _, f := range p.OpenFiles() {
+		unpublished[f.Name] = true
+	}
+	var pending []partfile.Pending
+	var finished []partfile.File
+	now := time.Now()
+	for _, f := range files {
+		if unpublished[f.Hidden] {
+			pending = append(pending, partfile.Pending(f))
+			finished = append(finished, partfile.File{Name: f.Name, State: partfile.StateFinished, Rows: f.Rows, Bytes: f.Bytes, Modified: now})
+		}
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	if err := p.writer.Commit(pending); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	p.finished(finished)
+	return nil
+}

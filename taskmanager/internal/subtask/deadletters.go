@@ -1,0 +1,33 @@
+package subtask
+
+import (
+	"fmt"
+
+	"pencere/pkg/connector/partfile"
+	"pencere/pkg/format/csv"
+	"pencere/taskmanager/internal/operator"
+)
+
+// openDeadLetters opens the files of dead letters in a source subtask; nil for a job that writes none.
+func (s *Subtask) openDeadLetters() (*operator.DeadLetterFiles, error) {
+	if s.program.Job.DeadLetters == nil {
+		return nil, nil
+	}
+	config, ref := s.program.Job.DeadLetters.CSV, s.deploy.GetSubtask()
+	encoder, err := csv.NewEncoder(operator.DeadLetterSchema(), csv.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("csv encoder: %w", err)
+	}
+	if err := s.restoreSink(config.Path, s.restored.DeadLetters.Pending, s.deploy.GetDeadLetterEntries()); err != nil {
+		return nil, fmt.Errorf("open dead letters: %w", err)
+	}
+	writer, err := partfile.New(partfile.Config{
+		Dir: config.Path, Job: shortID(ref.GetJobId()), Subtask: int(ref.GetSubtaskIndex()), Attempt: int(ref.GetAttempt()),
+		Extension: ".csv", RollSize: config.RollSize, RollInterval: config.RollInterval,
+		Next: s.restored.DeadLetters.Next,
+	}, encoder)
+	if err != nil {
+		return nil, fmt.Errorf("open dead letters: %w", err)
+	}
+	return operator.NewDeadLetterFiles(writer, s.host.Alloc), nil
+}
