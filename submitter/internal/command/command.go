@@ -6,7 +6,7 @@
 //	  0  done
 //	  1  the job failed or was cancelled, or something went wrong at run time
 //	  2  wrong usage, or an invalid job spec
-//	  3  the cluster is not reached, or this machine lacks something (a free port, a writable directory)
+//	  3  the cluster or Kafka is not reached, or this machine lacks something (a free port, a writable directory)
 //	130  interrupted with Ctrl-C (128 + SIGINT); a job that runs on a cluster runs on
 package command
 
@@ -39,7 +39,7 @@ const (
 
 const exitCodesHelp = `
 Exit codes: 0 done; 1 the job failed or was cancelled, or a failure at run time; 2 wrong usage or an invalid job spec;
-3 the cluster is not reached, or a port or directory of this machine cannot be used; 130 interrupted.
+3 the cluster or Kafka is not reached, or a port or directory of this machine cannot be used; 130 interrupted.
 Each flag can also be given in the environment: --timeout is PENCERE_TIMEOUT.`
 
 // Streams are what a command reads and writes, and its environment.
@@ -82,7 +82,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 		err = &usageError{err: err}
 	}
 	if err != nil {
-		a.reportError(ran.Name(), err)
+		a.reportError(strings.TrimPrefix(ran.CommandPath(), root.Name()+" "), err)
 	}
 	return exitCode(err)
 }
@@ -120,6 +120,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.schemaCommand(), a.listCommand(), a.cancelCommand(),
 		a.verifyCommand(), a.ledgerCommand(),
 		a.savepointCommand(), a.stopCommand(),
+		a.topicsCommand(), a.produceCommand(), a.consumeCommand(),
 		a.versionCommand(), a.demoCommand())
 	return root
 }

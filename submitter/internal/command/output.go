@@ -11,6 +11,7 @@ import (
 	"pencere/pkg/jobspec"
 	"pencere/submitter/internal/client"
 	"pencere/submitter/internal/demo"
+	"pencere/submitter/internal/kafkaclient"
 )
 
 // envelope is what --json prints.
@@ -70,13 +71,15 @@ func exitCode(err error) int {
 	_, spec := errors.AsType[jobspec.Errors](err)
 	refused, api := errors.AsType[*client.APIError](err)
 	_, unreachable := errors.AsType[*client.UnreachableError](err)
+	_, noBroker := errors.AsType[*kafkaclient.UnreachableError](err)
+	_, properties := errors.AsType[*kafkaclient.PropertiesError](err)
 	_, environment := errors.AsType[*demo.EnvironmentError](err)
 	switch {
 	case err == nil:
 		return exitOK
-	case isUsage, address, spec:
+	case isUsage, address, spec, properties:
 		return exitUsage
-	case unreachable, environment:
+	case unreachable, noBroker, environment:
 		return exitEnvironment
 	case api && refused.Status == http.StatusBadRequest:
 		return exitUsage

@@ -15,14 +15,22 @@ import (
 
 	"pencere/compose/jobs"
 	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/kafkaclient"
 	"pencere/submitter/internal/listings"
 	"pencere/submitter/internal/localcluster"
+	"pencere/submitter/internal/records"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
 	taskManagers = 2
 	slotsEach    = 2
 	partitions   = 4
+	// repeated is the share of listings that come twice, as from a producer that sends again after a lost answer: the job writes each once.
+	repeated = 0.05
+	// brokerWithin bounds how long the embedded broker may take to answer.
+	brokerWithin = 10 * time.Second
 	// lookEvery is how often the job is looked at.
 	lookEvery = 200 * time.Millisecond
 	// stopWithin bounds how long a clean end may take.
@@ -33,7 +41,7 @@ const (
 type Config struct {
 	OutDir string // of the CSV files; it is made if it is not there
 	Port   int    // of REST and the web UI, on the loopback interface; 0 takes a free one
-	// Rate and Speed are those of listings.Config.
+	// Rate is in listings a second, Speed how much faster than the clock their time runs.
 	Rate, Speed float64
 	Log         *slog.Logger // of the cluster
 }
@@ -129,17 +137,17 @@ func (d *demo) start(ctx context.Context) (err error) {
 }
 
 func (d *demo) startProducer(ctx context.Context) error {
-	producer, err := listings.NewProducer(listings.Config{
-		Brokers: d.broker.Addresses(), Topic: listings.Topic, Rate: d.cfg.Rate, Speed: d.cfg.Speed,
-	})
+	kafka, err := kafkaclient.Connect(ctx, kafkaclient.Config{Brokers: d.broker.Addresses(), Timeout: brokerWithin},
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner())) // a partition without records would hold event time back
 	if err != nil {
 		return err
 	}
+	source := records.NewListings(records.Listings{Topic: listings.Topic, Began: time.Now(), Speed: d.cfg.Speed, Duplicates: repeated})
 	d.produced = make(chan error, 1)
 	ctx, d.stopProducer = context.WithCancel(ctx)
 	go func() {
-		defer producer.Close()
-		d.produced <- producer.Run(ctx)
+		defer kafka.Close()
+		d.produced <- records.Send(ctx, kafka, source, records.Pace{Rate: d.cfg.Rate}, func(*kgo.Record) {})
 	}()
 	return nil
 }

@@ -35,20 +35,12 @@ func (l Listing) MarshalJSON() ([]byte, error) {
 	}{l.ID, l.Product, l.Description, l.Price, l.KDV, l.Time.Format(timeLayout)})
 }
 
-// repeatEvery says how often a listing is a repetition of the one before, as from a producer that sends again after a lost
-// answer: the reference job writes it once.
-const repeatEvery = 20
-
 // Generator makes listings one after the other, always the same ones. It is for one goroutine.
 type Generator struct{ made int64 }
 
 // Next returns the next listing, with the given time.
 func (g *Generator) Next(at time.Time) Listing {
-	repeated := g.made / repeatEvery
-	if g.made%repeatEvery == repeatEvery-1 {
-		repeated++
-	}
-	id := g.made - repeated
+	id := g.made
 	g.made++
 	l := samples[id%int64(len(samples))]
 	l.ID, l.Time = id, at
