@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pencere/pkg/plan"
 )
 
 // ClientOptions returns the options of a client that is no job's: one that sends records, looks after topics, or reads to show. It
@@ -14,32 +16,21 @@ func ClientOptions(brokers []string, properties map[string]string) ([]kgo.Opt, e
 	if len(brokers) == 0 {
 		return nil, errors.New("brokers: none given: name at least one as host:port")
 	}
-	var c Config
-	s := settings{values: properties, used: make(map[string]bool)}
-	c.client = append(c.client, kgo.SeedBrokers(brokers...), kgo.ClientID("pencere"), kgo.DisableClientMetrics())
-	c.readConnection(&s)
-	c.client = append(c.client, s.security()...)
-	c.client = append(c.client, s.producing()...)
+	s := settings{values: properties, used: make(map[string]bool), elsewhere: map[string]string{"bootstrap.servers": "is given as brokers"}}
+	opts := append(clientOptions(brokers, &s), s.producing()...)
 	if err := errors.Join(s.problems()...); err != nil {
 		return nil, err
 	}
-	return c.client, nil
-}
-
-// compressions are Kafka's names of codecs.
-var compressions = map[string]kgo.CompressionCodec{
-	"none":   kgo.NoCompression(),
-	"gzip":   kgo.GzipCompression(),
-	"snappy": kgo.SnappyCompression(),
-	"lz4":    kgo.Lz4Compression(),
-	"zstd":   kgo.ZstdCompression(),
+	return opts, nil
 }
 
 // producing takes the properties of Kafka's producer. Their defaults are Kafka's: each record is acknowledged by all replicas, and
 // sent once.
 func (s *settings) producing() []kgo.Opt {
+	compression := s.choice("compression.type", string(plan.CompressionNone), string(plan.CompressionGzip),
+		string(plan.CompressionSnappy), string(plan.CompressionLZ4), string(plan.CompressionZstd))
 	opts := []kgo.Opt{
-		kgo.ProducerBatchCompression(compressions[s.choice("compression.type", "none", "gzip", "snappy", "lz4", "zstd")]),
+		kgo.ProducerBatchCompression(codecs[plan.Compression(compression)]),
 		kgo.ProducerLinger(time.Duration(s.whole("linger.ms", 5)) * time.Millisecond),
 		kgo.ProducerBatchMaxBytes(s.bytes("max.request.size", 1<<20)),
 		kgo.RecordDeliveryTimeout(s.millis("delivery.timeout.ms", 2*time.Minute)),
