@@ -32,14 +32,23 @@ var (
 // the job ends, with each row that its last checkpoint is past published once.
 func TestSimulation(t *testing.T) {
 	for n := range *runs {
-		play(t, *seed+uint64(n))
+		inWorld(t, *seed+uint64(n), func(w *world) {
+			for range 300 + w.rng.IntN(3000) {
+				w.step()
+				if t.Failed() {
+					return
+				}
+			}
+			w.heal()
+		})
 		if t.Failed() {
 			return
 		}
 	}
 }
 
-func play(t *testing.T, seed uint64) {
+// inWorld plays with a job that has just been submitted.
+func inWorld(t *testing.T, seed uint64, play func(w *world)) {
 	dir := t.TempDir()
 	url, err := blobstore.URL(dir)
 	if err != nil {
@@ -51,13 +60,7 @@ func play(t *testing.T, seed uint64) {
 		defer w.stop()
 		w.lead()
 		w.submit()
-		for range 300 + w.rng.IntN(3000) {
-			w.step()
-			if t.Failed() {
-				return
-			}
-		}
-		w.heal()
+		play(w)
 	})
 }
 
@@ -78,6 +81,7 @@ type world struct {
 	term         uint64
 	jobManager   *jobManager // the newest
 	taskManagers []*taskManager
+	stalled      *taskManager // nothing gets through to or from it; nil for none
 	born         int
 	job          string
 
@@ -94,6 +98,7 @@ type world struct {
 	begun       map[uint64]string
 	committed   map[uint64]checkpoint.Checkpoint
 	newest      uint64
+	harmed      bool // a stream or a program broke since the newest checkpoint: its commit may have been lost
 }
 
 type hiddenFile struct {
@@ -163,13 +168,20 @@ func (w *world) submit() {
 
 func (w *world) startTaskManager() {
 	w.born++
-	tm := &taskManager{w: w, id: fmt.Sprintf("tm:%d-x", w.born), slots: 1 + w.rng.IntN(2), tasks: map[ref]*task{}}
+	tm := &taskManager{w: w, id: fmt.Sprintf("tm:%d-x", w.born), slots: 1 + w.rng.IntN(2), tasks: map[ref]*task{}, late: map[ref]*task{}}
 	w.taskManagers = append(w.taskManagers, tm)
 	w.note("%s starts", tm.id)
 }
 
-// step lets one thing happen.
+// step lets one thing happen. Now and then the stream of a taskmanager stalls, while all others go on.
 func (w *world) step() {
+	if w.rng.IntN(50) == 0 {
+		w.stalled = nil
+		if w.rng.IntN(2) == 0 {
+			w.stalled = w.taskManagers[w.rng.IntN(len(w.taskManagers))]
+			w.note("the stream of %s stalls", w.stalled.id)
+		}
+	}
 	switch n := w.rng.IntN(100); {
 	case n < 38:
 		w.deliverMessage()
@@ -185,6 +197,8 @@ func (w *world) step() {
 		w.askForCheckpoint()
 	case n < 94:
 		w.askUser()
+	case n < 96:
+		w.losePeer()
 	case w.rng.IntN(100) < w.trouble:
 		w.breakSomething()
 	}
@@ -212,7 +226,7 @@ type waiting struct {
 func (w *world) messages() (all []waiting) {
 	for _, tm := range w.taskManagers {
 		l := tm.link
-		if l == nil || tm.dead {
+		if l == nil || tm.dead || tm == w.stalled {
 			continue
 		}
 		l.mu.Lock()
@@ -336,7 +350,7 @@ func (w *world) askForCheckpoint() {
 func (w *world) askUser() {
 	d := w.jobManager.dispatcher
 	n := w.rng.IntN(120)
-	if n == 0 {
+	if n == 0 || n < 10 && w.commitIsUnderWay() {
 		w.note("the user cancels: %v", d.Cancel(w.Context(), w.job))
 		return
 	}
@@ -360,9 +374,23 @@ func (w *world) askUser() {
 	w.jobManager.asked[key] = true
 }
 
+// commitIsUnderWay reports whether a taskmanager is about to hear of a commit.
+func (w *world) commitIsUnderWay() bool {
+	return slices.ContainsFunc(w.taskManagers, func(tm *taskManager) bool {
+		if tm.link == nil {
+			return false
+		}
+		tm.link.mu.Lock()
+		defer tm.link.mu.Unlock()
+		return slices.ContainsFunc(tm.link.down, func(m *controlv1.ConnectResponse) bool { return m.GetCheckpointCommit() != nil })
+	})
+}
+
 func (w *world) breakSomething() {
 	tm := w.taskManagers[w.rng.IntN(len(w.taskManagers))]
-	switch n := w.rng.IntN(12); {
+	n := w.rng.IntN(12)
+	w.harmed = w.harmed || n < 7
+	switch {
 	case n < 2 && !tm.dead && tm.link != nil: // the taskmanager finds out later
 		w.note("the stream of %s breaks", tm.id)
 		tm.link.cut()
@@ -393,6 +421,7 @@ func (w *world) revive() {
 	w.settle()
 	if w.jobManager.over.Load() {
 		w.note("another jobmanager leads")
+		w.harmed = true
 		w.jobManager.kill()
 		w.jobManager.running.Wait()
 		w.lead()
@@ -436,6 +465,7 @@ func (w *world) losePeer() {
 // end is that a subtask ends before its time.
 func (w *world) end(t *task) {
 	delete(t.tm.tasks, t.ref)
+	t.tm.late[t.ref] = t
 	w.gone[t.ref] = true
 }
 
@@ -514,7 +544,7 @@ func (w *world) applied(c *storagev1.Command) {
 	case len(decoded.States) != 2*w.parallelism[complete.GetAttempt()]:
 		w.fail("checkpoint %d holds %d states at parallelism %d", id, len(decoded.States), w.parallelism[complete.GetAttempt()])
 	}
-	w.newest = id
+	w.newest, w.harmed = id, false
 	w.committed[id] = decoded
 	job, err := w.memory.Job(complete.GetJobId())
 	if err != nil {
@@ -529,5 +559,27 @@ func (w *world) applied(c *storagev1.Command) {
 	}
 	if kept > w.retained {
 		w.fail("%d checkpoints are kept, not %d", kept, w.retained)
+	}
+}
+
+// A cancellation at the instant of a commit: some subtasks lose their peers before they hear of the commit. All that the
+// checkpoint holds is published all the same.
+func TestCancelAtTheInstantOfACommit(t *testing.T) {
+	for n := range 50 {
+		inWorld(t, *seed+uint64(n), func(w *world) {
+			w.trouble = 0
+			for !w.commitIsUnderWay() && !w.ended() {
+				w.step()
+			}
+			w.stalled = w.taskManagers[w.rng.IntN(len(w.taskManagers))]
+			if err := w.jobManager.dispatcher.Cancel(w.Context(), w.job); err != nil {
+				return // it was cancelled before
+			}
+			w.settle()
+			for w.deliverMessage() {
+				w.losePeer()
+			}
+			w.heal()
+		})
 	}
 }

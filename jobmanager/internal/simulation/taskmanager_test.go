@@ -21,6 +21,7 @@ type taskManager struct {
 	dead  bool
 	link  *link // nil while it has none
 	tasks map[ref]*task
+	late  map[ref]*task // those that ended, and may still be told of a commit
 }
 
 // ref names an attempt of a subtask.
@@ -98,6 +99,7 @@ func (tm *taskManager) lose() {
 	for _, t := range tm.sorted() {
 		tm.w.end(t)
 	}
+	clear(tm.late)
 }
 
 func (tm *taskManager) sorted() []*task {
@@ -302,6 +304,9 @@ func (t *task) take(from int32, e element) {
 func (tm *taskManager) commit(m *controlv1.CheckpointCommit) {
 	t := tm.tasks[refOf(m.GetSubtask())]
 	if t == nil {
+		t = tm.late[refOf(m.GetSubtask())]
+	}
+	if t == nil {
 		return
 	}
 	id := checkpoint.ID(m.GetCheckpointId())
@@ -319,7 +324,7 @@ func (tm *taskManager) commit(m *controlv1.CheckpointCommit) {
 	}
 	tm.w.publish(t, c.files, fmt.Sprint("commit ", id))
 	t.pending = slices.DeleteFunc(t.pending, func(f checkpoint.PartFile) bool { return slices.Contains(c.files, f) })
-	if c.stops {
+	if c.stops && tm.tasks[t.ref] != nil {
 		tm.w.finish(t)
 		tm.update(t.deploy.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FINISHED, nil)
 	}

@@ -59,6 +59,10 @@ func publish(files filesystem, dir string, p Pending) error {
 			final, hidden, ErrMissing)
 	}
 	if err := files.Rename(hidden, final); err != nil {
+		// Another program may have done the same: what restores a checkpoint, and who hears late that it is committed.
+		if isFinished, _ := holds(files, final, p.Bytes); isFinished && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return explain("commit part file", dir, err)
 	}
 	return nil

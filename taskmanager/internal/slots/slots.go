@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
@@ -33,6 +35,7 @@ type Table struct {
 
 	mu       sync.Mutex
 	subtasks map[key]*entry
+	late     map[key]*lateSubtask
 }
 
 type key struct {
@@ -49,8 +52,19 @@ type entry struct {
 	cancel context.CancelCauseFunc
 }
 
+// lateSubtask is one that has ended, and may still hear of the commit of a checkpoint that it was part of.
+type lateSubtask struct {
+	task *subtask.Subtask
+	mu   sync.Mutex // held while it settles
+}
+
+// lateCommits is how long the word of a commit may be under way.
+const lateCommits = time.Minute
+
 // New returns a table without subtasks.
-func New(cfg Config) *Table { return &Table{cfg: cfg, subtasks: make(map[key]*entry)} }
+func New(cfg Config) *Table {
+	return &Table{cfg: cfg, subtasks: make(map[key]*entry), late: make(map[key]*lateSubtask)}
+}
 
 // Deploy starts a subtask. What becomes of it is sent to the jobmanager.
 func (t *Table) Deploy(d *controlv1.DeploySubtask) {
@@ -66,6 +80,9 @@ func (t *Table) Deploy(d *controlv1.DeploySubtask) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	t.mu.Lock()
+	maps.DeleteFunc(t.late, func(k key, _ *lateSubtask) bool {
+		return k.jobID == d.GetSubtask().GetJobId() && k.attempt < d.GetSubtask().GetAttempt() // what it goes on from is published
+	})
 	t.subtasks[keyOf(d.GetSubtask())] = &entry{task: task, cancel: cancel}
 	t.mu.Unlock()
 	t.running.Go(func() { t.run(ctx, task) })
@@ -79,7 +96,11 @@ func (t *Table) run(ctx context.Context, task *subtask.Subtask) {
 		e.cancel(nil)
 		delete(t.subtasks, keyOf(ref))
 	}
+	late := t.keepLocked(task)
 	t.mu.Unlock()
+	if late != nil {
+		t.settle(late)
+	}
 	switch {
 	case err == nil:
 		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FINISHED, nil, task.Metrics())
@@ -89,6 +110,33 @@ func (t *Table) run(ctx context.Context, task *subtask.Subtask) {
 		t.cfg.Log.Error("subtask failed", "job_id", ref.GetJobId(), "vertex_id", ref.GetVertexId(),
 			"subtask_index", ref.GetSubtaskIndex(), "attempt", ref.GetAttempt(), "error", err)
 		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FAILED, err, task.Metrics())
+	}
+}
+
+// keepLocked keeps a subtask that has ended for the commits that may come, and returns it; nil if none may.
+func (t *Table) keepLocked(task *subtask.Subtask) *lateSubtask {
+	if !task.Owes() {
+		return nil
+	}
+	late, k := &lateSubtask{task: task}, keyOf(task.Ref())
+	t.late[k] = late
+	time.AfterFunc(lateCommits, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.late[k] == late {
+			delete(t.late, k)
+		}
+	})
+	return late
+}
+
+// settle publishes what a subtask that has ended heard of.
+func (t *Table) settle(l *lateSubtask) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.task.Settle(); err != nil {
+		t.cfg.Log.Error("checkpoint not published", "job_id", l.task.Ref().GetJobId(), "vertex_id", l.task.Ref().GetVertexId(),
+			"subtask_index", l.task.Ref().GetSubtaskIndex(), "attempt", l.task.Ref().GetAttempt(), "error", err)
 	}
 }
 
@@ -142,11 +190,20 @@ var purposes = map[controlv1.CheckpointKind]checkpoint.Kind{
 	controlv1.CheckpointKind_CHECKPOINT_KIND_DRAIN:     checkpoint.Drain,
 }
 
-// CommitCheckpoint makes a subtask publish its part of a checkpoint.
+// CommitCheckpoint makes a subtask publish its part of a checkpoint, also one that has ended before it could hear of it.
 func (t *Table) CommitCheckpoint(m *controlv1.CheckpointCommit) {
 	if task := t.task(m.GetSubtask()); task != nil {
 		task.Commit(m)
+		return
 	}
+	t.mu.Lock()
+	late := t.late[keyOf(m.GetSubtask())]
+	t.mu.Unlock()
+	if late == nil {
+		return
+	}
+	late.task.Commit(m)
+	t.running.Go(func() { t.settle(late) })
 }
 
 // AbortCheckpoint makes a subtask forget its part of a checkpoint.
@@ -173,6 +230,7 @@ func (t *Table) CancelAll() {
 	for _, e := range t.subtasks {
 		e.cancel(subtask.ErrCanceled)
 	}
+	clear(t.late)
 }
 
 // Wait returns when no subtask runs any more.

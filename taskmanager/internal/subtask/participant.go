@@ -242,15 +242,12 @@ func (p *participant) left(err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, o := range p.task.takeOrders() {
-		if o.kind != orderCommit {
-			continue
-		}
-		if _, failed := p.settle(o); failed != nil {
-			return errors.Join(err, failed)
-		}
-	}
-	return err
+	failed := p.carryOut()
+	p.commits = nil // it ends with the loop
+	p.task.mu.Lock()
+	p.task.late, p.task.wake = p, nil
+	p.task.mu.Unlock()
+	return errors.Join(err, failed)
 }
 
 // close waits for the uploads, which end with their context.

@@ -11,6 +11,7 @@ import (
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
+	"pencere/taskmanager/internal/exchange"
 )
 
 // published counts the rows in finished files.
@@ -120,6 +121,32 @@ func TestParticipation(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A commit that was announced to all reaches a subtask that has ended by then, as one of its peers was cancelled first.
+func TestCommitAfterTheEnd(t *testing.T) {
+	inWorld(t, "", 1, func(w *world) {
+		w.reader.put(records(0, 10, 11))
+		w.task.Trigger(1, checkpoint.Periodic)
+		w.acked(1)
+		w.cancel(exchange.ErrPeerGone)
+		w.endsWith(exchange.ErrPeerGone.Error())
+		if rows := published(t, w.dir); rows != 0 || !w.task.Owes() {
+			t.Fatalf("%d rows are published, owes %t", rows, w.task.Owes())
+		}
+		for range 2 {
+			w.commit(1)
+			if err := w.task.Settle(); err != nil {
+				t.Fatal(err)
+			}
+			if rows := published(t, w.dir); rows != 2 {
+				t.Fatalf("%d rows are published", rows)
+			}
+		}
+		if w.task.Owes() {
+			t.Error("owes more than it had")
+		}
+	})
 }
 
 // A commit that comes just before the job is cancelled is carried out: no later attempt will.

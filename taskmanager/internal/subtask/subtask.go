@@ -61,6 +61,8 @@ type Subtask struct {
 	writer   *partfile.Writer // of a last vertex, once open
 	shown    time.Time        // when files and windows were set last
 
+	late *participant // of a subtask that did not end well; see Settle
+
 	openReader func(plan.KafkaSource, []kafka.Split) (reader, error)
 
 	mu     sync.Mutex
