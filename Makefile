@@ -32,7 +32,12 @@ build: ## Build the three programs as static binaries into bin/
 test: ## Run all Go tests: unit tests with the race detector, then end to end on a real Kafka (needs a JDK 17 and Maven)
 	go test -race ./...
 	go test -count=1 ./pkg/layers
+	$(MAKE) failpoints
 	.ci/e2e
+
+.PHONY: failpoints
+failpoints: ## Kill a process at each point of the checkpoint protocol and compare every row
+	go test -tags failpoint -count=1 -parallel 12 -run TestFailpoints ./submitter/internal/localcluster
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a real Kafka

@@ -70,7 +70,7 @@ func New(cfg Config) (*Daemon, error) {
 	}
 	pool := slotpool.New(time.Now)
 	d.dispatcher = jobmaster.New(jobmaster.Config{
-		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, Logger: cfg.Log, Version: cfg.Version,
+		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, OwnStorage: cfg.CheckpointDir == "", Logger: cfg.Log, Version: cfg.Version,
 		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter, SavepointDir: cfg.SavepointDir,
 	})
 	d.gateway = gateway.New(pool, d.dispatcher, cfg.Log)

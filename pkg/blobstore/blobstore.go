@@ -6,13 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/fileblob" // file:///dir
 	"gocloud.dev/gcerrors"
 )
 
@@ -25,30 +26,33 @@ func URL(setting string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("checkpoint directory %q: %w", setting, err)
 	}
-	// no_tmp_dir: a blob is written beside its place and renamed, which /tmp on another disk would not allow.
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(dir), RawQuery: "create_dir=1&metadata=skip&no_tmp_dir=1"}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}
 	return u.String(), nil
 }
 
 // Buckets opens each storage once. The zero Buckets is ready; it is safe for concurrent use.
 type Buckets struct {
 	mu   sync.Mutex
-	open map[string]*blob.Bucket
+	open map[string]*Bucket
 }
 
 // Open returns the storage of a URL. It stays open until Close.
-func (b *Buckets) Open(ctx context.Context, storage string) (*blob.Bucket, error) {
+func (b *Buckets) Open(ctx context.Context, storage string) (*Bucket, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if bucket, ok := b.open[storage]; ok {
 		return bucket, nil
 	}
-	bucket, err := blob.OpenBucket(ctx, storage)
+	u, err := url.Parse(storage)
 	if err != nil {
-		return nil, fmt.Errorf("open storage %s: %w", storage, err)
+		return nil, fmt.Errorf("open storage: %w", err)
+	}
+	bucket, err := open(ctx, *u, true)
+	if err != nil {
+		return nil, err
 	}
 	if b.open == nil {
-		b.open = make(map[string]*blob.Bucket)
+		b.open = make(map[string]*Bucket)
 	}
 	b.open[storage] = bucket
 	return bucket, nil
@@ -87,10 +91,52 @@ func (s *Store) Delete(ctx context.Context, keys []string) error {
 	var errs []error
 	for _, key := range keys {
 		if err := bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-			errs = append(errs, fmt.Errorf("delete %s: %w", key, err))
+			errs = append(errs, bucket.explain("delete "+key, err))
+			continue
 		}
+		bucket.removeDirs(key)
 	}
 	return errors.Join(errs...)
+}
+
+// Keys returns the keys that begin with a prefix. Those of blobs that changed after the time given are left out; the zero time leaves
+// none out.
+func (s *Store) Keys(ctx context.Context, prefix string, after time.Time) ([]string, error) {
+	var keys []string
+	err := s.list(ctx, &blob.ListOptions{Prefix: prefix}, func(o *blob.ListObject) {
+		if after.IsZero() || !o.ModTime.After(after) {
+			keys = append(keys, o.Key)
+		}
+	})
+	return keys, err
+}
+
+// Folders returns what is before the first slash of the keys.
+func (s *Store) Folders(ctx context.Context) ([]string, error) {
+	var folders []string
+	err := s.list(ctx, &blob.ListOptions{Delimiter: "/"}, func(o *blob.ListObject) {
+		if o.IsDir {
+			folders = append(folders, strings.TrimSuffix(o.Key, "/"))
+		}
+	})
+	return folders, err
+}
+
+func (s *Store) list(ctx context.Context, options *blob.ListOptions, each func(*blob.ListObject)) error {
+	bucket, err := s.buckets.Open(ctx, s.url)
+	if err != nil {
+		return err
+	}
+	for objects := bucket.List(options); ; {
+		object, err := objects.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return bucket.explain("list "+options.Prefix, err)
+		}
+		each(object)
+	}
 }
 
 // Close closes the storage.

@@ -69,25 +69,17 @@ func (l Location) String() string {
 }
 
 // Open opens the folder; create makes a directory that is not there. The bucket must be closed.
-func (l Location) Open(ctx context.Context, create bool) (*blob.Bucket, error) {
-	opened, prefix := l.url, ""
+func (l Location) Open(ctx context.Context, create bool) (*Bucket, error) {
 	if l.url.Scheme == "file" {
-		query := url.Values{"metadata": {"skip"}, "no_tmp_dir": {"1"}}
-		if create {
-			query.Set("create_dir", "1")
-		}
-		opened = url.URL{Scheme: "file", Path: l.url.Path, RawQuery: query.Encode()}
-	} else {
-		prefix = strings.Trim(l.url.Path, "/")
-		opened.Path = ""
+		return open(ctx, l.url, create)
 	}
-	bucket, err := blob.OpenBucket(ctx, opened.String())
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", l, err)
+	store, prefix := l.url, strings.Trim(l.url.Path, "/")
+	store.Path = ""
+	bucket, err := open(ctx, store, create)
+	if err != nil || prefix == "" {
+		return bucket, err
 	}
-	if prefix != "" {
-		bucket = blob.PrefixedBucket(bucket, prefix+"/")
-	}
+	bucket.Bucket = blob.PrefixedBucket(bucket.Bucket, prefix+"/")
 	return bucket, nil
 }
 
@@ -96,26 +88,23 @@ var ErrDiffers = errors.New("it is not what was written")
 
 // Copy copies the blob of a checkpoint to another bucket, under another key. Nothing is there under that key after an error, which is
 // ErrDiffers if size or checksum do.
-func Copy(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, to *blob.Bucket, key string) error {
+func Copy(ctx context.Context, from *Bucket, source checkpoint.Blob, to *Bucket, key string) error {
 	writing, abort := context.WithCancel(ctx)
 	defer abort()
-	writer, err := to.NewWriter(writing, key, nil)
+	writer, err := to.NewWriter(writing, key)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", key, err)
+		return err
 	}
 	if err := receive(ctx, from, source, writer); err != nil {
 		abort()
 		_ = writer.Close() // it has nothing to say but that it was aborted
 		return fmt.Errorf("copy %s: %w", source.Key, err)
 	}
-	if err := writer.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", key, err)
-	}
-	return nil
+	return writer.Close()
 }
 
 // Read returns the bytes of a blob of a checkpoint. The error is ErrDiffers if size or checksum do.
-func Read(ctx context.Context, from *blob.Bucket, source checkpoint.Blob) ([]byte, error) {
+func Read(ctx context.Context, from *Bucket, source checkpoint.Blob) ([]byte, error) {
 	var data bytes.Buffer
 	if err := receive(ctx, from, source, &data); err != nil {
 		return nil, fmt.Errorf("read %s: %w", source.Key, err)
@@ -124,7 +113,7 @@ func Read(ctx context.Context, from *blob.Bucket, source checkpoint.Blob) ([]byt
 }
 
 // receive writes a blob of a checkpoint to w, and says at the end if it was not what the checkpoint was made with.
-func receive(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, w io.Writer) (err error) {
+func receive(ctx context.Context, from *Bucket, source checkpoint.Blob, w io.Writer) (err error) {
 	reader, err := from.NewReader(ctx, source.Key, nil)
 	if err != nil {
 		return err
@@ -144,7 +133,7 @@ func receive(ctx context.Context, from *blob.Bucket, source checkpoint.Blob, w i
 func IsMissing(err error) bool { return gcerrors.Code(err) == gcerrors.NotFound }
 
 // Bucket returns the storage itself, open until Close.
-func (s *Store) Bucket(ctx context.Context) (*blob.Bucket, error) { return s.buckets.Open(ctx, s.url) }
+func (s *Store) Bucket(ctx context.Context) (*Bucket, error) { return s.buckets.Open(ctx, s.url) }
 
 // Remove deletes blobs of the folder, in order, and the folder if it is a directory in which nothing else is. That a blob is not there
 // is no error.

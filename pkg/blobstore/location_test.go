@@ -80,7 +80,7 @@ func TestCopy(t *testing.T) {
 	}
 	defer to.Close()
 	data := []byte("open windows")
-	if err := from.WriteAll(t.Context(), "job/chk-1/w-0-0", data, nil); err != nil {
+	if err := from.WriteAll(t.Context(), "job/chk-1/w-0-0", data); err != nil {
 		t.Fatal(err)
 	}
 	source := checkpoint.Blob{Key: "job/chk-1/w-0-0", Size: int64(len(data)), CRC32C: crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))}

@@ -35,29 +35,39 @@ func (d Dir) ManifestKey() string { return d.String() + "/_metadata" }
 // JobPrefix returns what the keys of a job begin with.
 func JobPrefix(jobID string) string { return jobID + "/" }
 
-// periodicOf returns which periodic checkpoint of a job a key belongs to.
-func periodicOf(jobID, key string) (id ID, ok bool) {
-	rest, ok := strings.CutPrefix(key, JobPrefix(jobID)+periodicPrefix)
+// blobOf returns which checkpoint of a job a key is of, 0 for one that an ended subtask handed over, and which attempt made it; a
+// copy from a savepoint, which came before any attempt, is of checkpoint 0 and attempt -1. Also what a writer that died left
+// beside the place of a blob is of that blob's checkpoint.
+func blobOf(jobID, key string) (id ID, attempt int, ok bool) {
+	rest, ok := strings.CutPrefix(key, JobPrefix(jobID))
 	if !ok {
-		return 0, false
+		return 0, 0, false
 	}
-	number, _, ok := strings.Cut(rest, "/")
+	dir, name, ok := strings.Cut(rest, "/")
+	if strings.HasPrefix(dir, savepointPrefix) {
+		return 0, -1, ok
+	}
+	number, isPeriodic := strings.CutPrefix(dir, periodicPrefix)
 	n, err := strconv.ParseUint(number, 10, 64)
-	return ID(n), ok && err == nil
+	name, _, _ = strings.Cut(name, ".")
+	if strings.Contains(name, "/") {
+		return 0, 0, false
+	}
+	attempt, attemptErr := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	return ID(n), attempt, ok && isPeriodic && err == nil && attemptErr == nil
 }
 
-// Orphans returns those of keys that lie in the directories of periodic checkpoints of a job, of IDs less than before, and in none
-// of the checkpoints in use: what crashes left behind. before must not be greater than any checkpoint that may be under way.
-func Orphans(jobID string, keys []string, inUse []Checkpoint, before ID) []string {
+// Orphans returns those of keys that are blobs of a job and were left behind by a crash: none of those in use, and made by attempts
+// before the one given or for a checkpoint before the newest committed one, 0 if there is none. No subtask of these may go on.
+func Orphans(jobID string, keys []string, inUse []Blob, attempt int, newest ID) []string {
 	used := map[string]bool{}
-	for _, c := range inUse {
-		for _, b := range c.Blobs() {
-			used[b.Key] = true
-		}
+	for _, b := range inUse {
+		used[b.Key] = true
 	}
 	var orphans []string
 	for _, key := range keys {
-		if id, ok := periodicOf(jobID, key); ok && id < before && !used[key] {
+		id, made, ok := blobOf(jobID, key)
+		if ok && !used[key] && (made < attempt || 0 < id && id < newest) {
 			orphans = append(orphans, key)
 		}
 	}

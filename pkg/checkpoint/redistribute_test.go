@@ -2,7 +2,6 @@ package checkpoint_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"pencere/pkg/checkpoint"
@@ -162,12 +161,31 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// What an attempt that is over made, and what is for a checkpoint that another has superseded, is nobody's unless a checkpoint holds it.
 func TestOrphans(t *testing.T) {
-	inUse := checkpoint.Checkpoint{States: []checkpoint.State{{Keyed: []checkpoint.Keyed{
-		{Handle: checkpoint.Handle{Blob: checkpoint.Blob{Key: "j/chk-3/v-0-0"}}},
-	}}}}
-	keys := strings.Fields("j/chk-3/v-1-0 j/chk-3/v-0-0 j/chk-2/v-0-0 j/chk-7/v-0-0 j/savepoint-1/v-0-0 other/chk-1/v-0-0 j/chk-x/v j/chk-4 readme")
-	if got, want := strings.Join(checkpoint.Orphans("j", keys, []checkpoint.Checkpoint{inUse}, 7), " "), "j/chk-2/v-0-0 j/chk-3/v-1-0"; got != want {
-		t.Errorf("orphans are %s, want %s", got, want)
+	inUse := []checkpoint.Blob{{Key: "j/chk-5/v-0-1"}, {Key: "j/chk-0/v-1-1"}}
+	for key, orphan := range map[string]bool{
+		"j/chk-5/v-0-1":            false, // in use
+		"j/chk-0/v-1-1":            false, // in use: of a subtask that ended
+		"j/chk-0/v-1-2":            false, // the running attempt's, of a subtask that ended
+		"j/chk-6/v-0-2":            false, // the running attempt's, for the next checkpoint
+		"j/chk-6/v-0-1":            true,  // never completed
+		"j/chk-6/v-0-1.123.tmp":    true,  // never even written
+		"j/chk-0/v-0-1":            true,  // never part of a checkpoint
+		"j/chk-4/v-0-2":            true,  // aborted or superseded
+		"j/savepoint-3/v-0-0":      true,  // copied when the job began
+		"j/chk-x/v-0-1":            false, // not made here, nor are the rest
+		"j/chk-4":                  false,
+		"j/chk-4/v":                false,
+		"j/readme":                 false,
+		"jj/chk-1/v-0-0":           false,
+		"other/chk-1/v-0-0":        false,
+		"other/j/chk-1/v-0-0":      false,
+		"j/chk-1/v-0-0/more-1":     false,
+		"j/chk-4/v-0-notanattempt": false,
+	} {
+		if got := len(checkpoint.Orphans("j", []string{key}, inUse, 2, 5)) > 0; got != orphan {
+			t.Errorf("%s is an orphan: %t", key, got)
+		}
 	}
 }

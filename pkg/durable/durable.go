@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -46,14 +47,36 @@ func (Disk) Rename(from, to string) error { return os.Rename(from, to) }
 // Remove removes a file; SyncDir makes that durable.
 func (Disk) Remove(path string) error { return os.Remove(path) }
 
-// SyncDir makes what was created, renamed and removed in dir durable.
-func (Disk) SyncDir(dir string) error {
-	opened, err := os.Open(dir)
+// SyncFile makes what was written to a file, by anybody, durable.
+func (Disk) SyncFile(path string) error {
+	opened, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	return errors.Join(opened.Sync(), opened.Close())
 }
+
+// MakeDirs makes a directory and its parents where they are missing, durably.
+func (d Disk) MakeDirs(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := d.MakeDirs(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return d.SyncDir(parent)
+}
+
+// SyncDir makes what was created, renamed and removed in dir durable.
+func (d Disk) SyncDir(dir string) error { return d.SyncFile(dir) }
 
 // Explain adds to an error of the file system what was done and what to do about it. err names the path; notDirectory is
 // the remedy where a file stands in a directory's place.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"pencere/pkg/durable"
+	"pencere/pkg/failpoint"
 	"pencere/pkg/manifest"
 )
 
@@ -69,9 +70,11 @@ func writeEntry(files filesystem, dir string, entry manifest.Entry) error {
 	if err := fill(files, temporary, text); err != nil {
 		return explain("write manifest entry", dir, errors.Join(err, removeIfThere(files, temporary)))
 	}
+	failpoint.Hit(failpoint.BeforeManifestRename)
 	if err := files.Rename(temporary, path); err != nil {
 		return explain("write manifest entry", dir, errors.Join(err, removeIfThere(files, temporary)))
 	}
+	failpoint.Hit(failpoint.AfterManifestRename)
 	return nil
 }
 

@@ -9,24 +9,28 @@ import (
 	"pencere/jobmanager/internal/coordinator"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
+	"pencere/pkg/blobstore"
 	"pencere/pkg/checkpoint"
+	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/plan"
-
-	"gocloud.dev/blob"
 )
 
 // firedPause keeps windows that fire in quick succession from asking for a checkpoint each.
 const firedPause = 200 * time.Millisecond
 
-// Storage removes blobs of checkpoints.
+// Storage holds the blobs of checkpoints.
 type Storage interface {
 	// URL is where taskmanagers keep large state.
 	URL() string
 	Delete(ctx context.Context, keys []string) error
+	// Keys returns the keys that begin with a prefix, of blobs that have not changed after a time, if that is not zero.
+	Keys(ctx context.Context, prefix string, after time.Time) ([]string, error)
+	// Folders returns what is before the first slash of the keys.
+	Folders(ctx context.Context) ([]string, error)
 	// Bucket opens it; it must not be closed.
-	Bucket(ctx context.Context) (*blob.Bucket, error)
+	Bucket(ctx context.Context) (*blobstore.Bucket, error)
 }
 
 func newCoordinator(job *storagev1.Job, p *plan.Program) (*coordinator.Coordinator, []checkpoint.Checkpoint, error) {
@@ -118,9 +122,11 @@ func (m *master) commit(ctx context.Context, a coordinator.Commit) {
 		m.coordinate(ctx, coordinator.CommitFailed{ID: c.ID, Reason: err.Error()})
 		return
 	}
+	failpoint.Hit(failpoint.BeforeLogCommit)
 	err = m.cfg.Log.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_CompleteCheckpoint{CompleteCheckpoint: command}})
 	switch {
 	case err == nil:
+		failpoint.Hit(failpoint.AfterLogCommit)
 		m.latest, m.audit = &c, audit
 		m.showManifest()
 		m.account(c)

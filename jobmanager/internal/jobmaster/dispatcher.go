@@ -50,10 +50,12 @@ type Config struct {
 	Slots   *slotpool.Pool
 	Splits  NewEnumerator
 	Storage Storage
-	Logger  *slog.Logger
-	Version string // of the program, for manifests
-	Now     func() time.Time
-	Random  func() float64 // in [0, 1)
+	// OwnStorage says that Storage is no other cluster's, so that whatever no job of this one holds may go.
+	OwnStorage bool
+	Logger     *slog.Logger
+	Version    string // of the program, for manifests
+	Now        func() time.Time
+	Random     func() float64 // in [0, 1)
 	// ForgetAfter is how long a job that ended stays known (Flink's jobstore.expiration-time); 0 keeps it for ever.
 	ForgetAfter time.Duration
 	// SavepointDir is where savepoints go of which the user does not say where, a directory or a URL; "" demands that it is said.
@@ -101,6 +103,7 @@ func (d *Dispatcher) Lead(ctx context.Context) error {
 	t.ctx, t.resign = context.WithCancelCause(ctx)
 	defer t.resign(nil)
 	d.begin(t)
+	t.running.Go(func() { d.removeGone(t.ctx) })
 	d.forget(t.ctx)
 	d.mu.Lock()
 	d.term = nil // no master starts from here on

@@ -10,6 +10,7 @@ import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
+	"pencere/pkg/failpoint"
 	"pencere/pkg/format/csv"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
@@ -272,7 +273,9 @@ func (m *master) notifyComplete(ctx context.Context, a coordinator.NotifyComplet
 			continue
 		}
 		m.tellCommit(id, commits[id])
+		failpoint.Hit(failpoint.BetweenNotify)
 	}
+	failpoint.Hit(failpoint.AfterNotify)
 	m.closeManifest()
 }
 

@@ -122,6 +122,10 @@ func (m *master) run(ctx context.Context) {
 		m.discovering()
 	}
 	m.settle(ctx)
+	if m.machine.Status().Terminal() {
+		m.removeAll(ctx)
+		m.background.Wait()
+	}
 }
 
 func (m *master) handle(ctx context.Context, e any) {
@@ -219,6 +223,7 @@ func (m *master) requestSlots(ctx context.Context, attempt int) {
 		m.state.checkpoints.restored(*m.latest, m.cfg.Now().UnixMilli())
 	}
 	m.mu.Unlock()
+	m.removeOrphans(ctx, attempt)
 	m.cfg.Slots.Request(m.id, claim{m, attempt})
 }
 

@@ -174,7 +174,7 @@ func (m *master) prepare(ctx context.Context, w wish) {
 	m.background.Go(func() {
 		bucket, err := w.folder.Open(ctx, true)
 		if err == nil {
-			err = errors.Join(bucket.WriteAll(ctx, incomplete, nil, nil), bucket.Close())
+			err = errors.Join(bucket.WriteAll(ctx, incomplete, nil), bucket.Close())
 		}
 		if err != nil {
 			w.fail(fmt.Errorf("create savepoint directory at %s: %w", w.folder, err))
@@ -273,7 +273,7 @@ func writeSavepoint(ctx context.Context, storage Storage, folder blobstore.Locat
 		return m, fmt.Errorf("write savepoint %s: %w", folder, err)
 	}
 	m.Checkpoint = moved
-	if err := to.WriteAll(ctx, checkpoint.MetadataName, m.Encode(), nil); err != nil {
+	if err := to.WriteAll(ctx, checkpoint.MetadataName, m.Encode()); err != nil {
 		return m, fmt.Errorf("write savepoint %s: %w", folder, err)
 	}
 	if err := to.Delete(ctx, incomplete); err != nil && !blobstore.IsMissing(err) {
@@ -326,7 +326,7 @@ func (m *master) stopped(ctx context.Context, status jobfsm.Status) {
 		e.metadata.Checkpoint = e.metadata.Checkpoint.Published().PublishedDeadLetters()
 		bucket, err := e.folder.Open(ctx, false)
 		if err == nil {
-			err = errors.Join(bucket.WriteAll(ctx, checkpoint.MetadataName, e.metadata.Encode(), nil), bucket.Close())
+			err = errors.Join(bucket.WriteAll(ctx, checkpoint.MetadataName, e.metadata.Encode()), bucket.Close())
 		}
 		if err != nil { // the savepoint is good as it was
 			m.cfg.Logger.Warn("savepoint not told that its files are published", "job_id", m.id, "location", e.folder, "error", err)

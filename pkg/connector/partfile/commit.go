@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+
+	"pencere/pkg/failpoint"
 )
 
 // Errors of Commit, to be asked for with errors.Is.
@@ -34,6 +36,7 @@ func commit(files filesystem, dir string, pending []Pending) error {
 	if err := files.SyncDir(dir); err != nil {
 		return explain("commit part files", dir, err)
 	}
+	failpoint.Hit(failpoint.AfterPublish)
 	return nil
 }
 
@@ -58,6 +61,7 @@ func publish(files filesystem, dir string, p Pending) error {
 		return fmt.Errorf("commit part file %s: neither it nor %s exists: %w: put it back, or restore from another checkpoint",
 			final, hidden, ErrMissing)
 	}
+	failpoint.Hit(failpoint.BeforeRename)
 	if err := files.Rename(hidden, final); err != nil {
 		// Another program may have done the same: what restores a checkpoint, and who hears late that it is committed.
 		if isFinished, _ := holds(files, final, p.Bytes); isFinished && errors.Is(err, fs.ErrNotExist) {
@@ -65,6 +69,7 @@ func publish(files filesystem, dir string, p Pending) error {
 		}
 		return explain("commit part file", dir, err)
 	}
+	failpoint.Hit(failpoint.AfterRename)
 	return nil
 }
 

@@ -3,10 +3,8 @@ package partfile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"pencere/pkg/durable"
 )
@@ -34,7 +32,7 @@ type file = durable.File
 type osFilesystem struct{ durable.Disk }
 
 func (o osFilesystem) MakeDir(dir string) error {
-	if err := o.makeDir(filepath.Clean(dir)); err != nil {
+	if err := o.MakeDirs(filepath.Clean(dir)); err != nil {
 		return err
 	}
 	probe, err := os.CreateTemp(dir, ".part-probe-*") // better to hear of it now than at the first window
@@ -42,24 +40,6 @@ func (o osFilesystem) MakeDir(dir string) error {
 		return err
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-func (o osFilesystem) makeDir(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case err == nil && !info.IsDir():
-		return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	parent := filepath.Dir(dir)
-	if err := o.makeDir(parent); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return o.SyncDir(parent)
 }
 
 func (osFilesystem) Size(path string) (int64, error) {

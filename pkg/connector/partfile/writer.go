@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"pencere/pkg/failpoint"
 )
 
 // DefaultRollSize is the size in bytes at which Flink's filesystem sink rolls.
@@ -155,9 +157,11 @@ func (w *Writer) roll() bool {
 	if !w.flush() {
 		return false
 	}
+	failpoint.Hit(failpoint.BeforeFileSync)
 	if err := w.current.Sync(); err != nil {
 		return w.fail("sync part file", err)
 	}
+	failpoint.Hit(failpoint.AfterFileSync)
 	if err := w.current.Close(); err != nil {
 		return w.fail("close part file", err)
 	}
@@ -191,6 +195,7 @@ func (w *Writer) Prepare() ([]Pending, error) {
 			return nil, w.failed
 		}
 		w.dirUnsynced = false
+		failpoint.Hit(failpoint.AfterDirSync)
 	}
 	return w.lifecycle.prepare(), nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 
 	"github.com/cenkalti/backoff/v5"
@@ -266,6 +267,9 @@ func (a *Agent) write(ctx context.Context, s stream, interval time.Duration) {
 		for _, m := range messages {
 			if s.Send(m) != nil {
 				return
+			}
+			if failpoint.Enabled && m.GetCheckpointAck() != nil {
+				failpoint.Hit(failpoint.AfterAck)
 			}
 		}
 	}

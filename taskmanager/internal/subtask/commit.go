@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pencere/pkg/connector/kafka"
+	"pencere/pkg/failpoint"
 )
 
 // committer tells the consumer group of the positions, beside the loop: a slow broker must not hold records up, and that a
@@ -30,7 +31,9 @@ func newCommitter(reader reader) *committer {
 
 func (c *committer) run() {
 	for positions := range c.newest {
+		failpoint.Hit(failpoint.BeforeOffsetCommit)
 		_ = c.reader.Commit(c.ctx, positions) // best effort: the next commit says it all again
+		failpoint.Hit(failpoint.AfterOffsetCommit)
 	}
 }
 

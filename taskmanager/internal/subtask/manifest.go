@@ -3,6 +3,7 @@ package subtask
 import (
 	"fmt"
 
+	"pencere/pkg/failpoint"
 	"pencere/pkg/manifest"
 	"pencere/pkg/manifestdir"
 )
@@ -25,5 +26,10 @@ func (s *Subtask) endManifest(dir string, end []byte) error {
 	if _, err := manifestdir.RemoveTemporary(dir, s.self.JobID); err != nil {
 		return err
 	}
-	return writeEntries(dir, [][]byte{end})
+	failpoint.Hit(failpoint.BeforeManifestEnd)
+	if err := writeEntries(dir, [][]byte{end}); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.AfterManifestEnd)
+	return nil
 }

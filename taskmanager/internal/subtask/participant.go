@@ -8,6 +8,7 @@ import (
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
+	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/ledger"
 	"pencere/pkg/window"
@@ -128,6 +129,7 @@ func (p *participant) end(ctx context.Context, state checkpoint.State, snapshot 
 
 func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, message func([]byte) *controlv1.ConnectRequest) {
 	if snapshot == nil {
+		failpoint.Hit(failpoint.BeforeAck)
 		p.task.host.Send(message(state.Encode()))
 		return
 	}
@@ -140,6 +142,7 @@ func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoi
 			return
 		}
 		state.Keyed = []checkpoint.Keyed{keyed}
+		failpoint.Hit(failpoint.BeforeAck)
 		p.task.host.Send(message(state.Encode()))
 	})
 }
@@ -182,6 +185,7 @@ func (p *participant) publish(c cut, order *controlv1.CheckpointCommit) error {
 func (s *Subtask) publish(dir string, to interface {
 	Commit(files []checkpoint.PartFile) error
 }, files []checkpoint.PartFile, entries [][]byte, end []byte) error {
+	failpoint.Hit(failpoint.BeforeRestorePublish)
 	if err := writeEntries(dir, entries); err != nil {
 		return err
 	}
@@ -262,11 +266,17 @@ func (p *participant) request() {
 // restoreSink publishes what the checkpoint that the subtask goes on from holds, which may have happened already, and
 // removes what earlier attempts left behind.
 func (s *Subtask) restoreSink(dir string, pending []checkpoint.PartFile, entries [][]byte) error {
+	failpoint.Hit(failpoint.BeforeRestorePublish)
 	if err := writeEntries(dir, entries); err != nil {
 		return err
 	}
 	if err := commitFiles(dir, pending); err != nil {
 		return err
 	}
-	return s.removeStale(dir)
+	failpoint.Hit(failpoint.AfterRestorePublish)
+	if err := s.removeStale(dir); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.AfterStaleRemoved)
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pencere/pkg/blobstore"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
@@ -22,7 +23,6 @@ import (
 	"pencere/taskmanager/internal/exchange"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"gocloud.dev/blob"
 	"google.golang.org/grpc"
 )
 
@@ -32,7 +32,7 @@ type pipeline struct {
 	dir     string
 	program *plan.Program
 	plan    []byte
-	bucket  func() (*blob.Bucket, error)
+	bucket  func() (*blobstore.Bucket, error)
 
 	parallelism, attempt int
 	tasks                []*Subtask // sources, then windows
@@ -49,7 +49,7 @@ func newPipeline(t *testing.T, dir string) *pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pipeline{t: t, dir: dir, bucket: func() (*blob.Bucket, error) { return nil, errors.New("storage is away") }}
+	p := &pipeline{t: t, dir: dir, bucket: func() (*blobstore.Bucket, error) { return nil, errors.New("storage is away") }}
 	if p.program, err = plan.Compile(job); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func (p *pipeline) start(parallelism int, from *checkpoint.Checkpoint) {
 			task, err := New(p.deployment(vertex, i, from), Host{
 				TaskManagerID: "here", Hub: hub, Alloc: memory.DefaultAllocator, Now: time.Now, Running: func() {},
 				Dial:     func(string) (grpc.ClientConnInterface, error) { return nil, errors.New("nobody is elsewhere") },
-				Bucket:   func(context.Context, string) (*blob.Bucket, error) { return p.bucket() },
+				Bucket:   func(context.Context, string) (*blobstore.Bucket, error) { return p.bucket() },
 				Finished: func([]partfile.File) {}, Send: p.send,
 			})
 			if err != nil {

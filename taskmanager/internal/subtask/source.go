@@ -10,6 +10,7 @@ import (
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/eventtime"
+	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/plan"
 	"pencere/taskmanager/internal/operator"
@@ -224,9 +225,11 @@ func (r *source) barrier(ctx context.Context, o order) error {
 			return err
 		}
 	}
+	failpoint.Hit(failpoint.BeforeBarrier)
 	if err := r.out.Barrier(ctx, o.checkpoint, o.purpose.Stops()); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.AfterBarrier)
 	state, err := r.state()
 	if err != nil {
 		return err

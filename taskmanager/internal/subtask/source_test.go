@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pencere/pkg/blobstore"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/connector/partfile"
@@ -23,7 +24,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"gocloud.dev/blob"
 	"gocloud.dev/blob/memblob"
 	"google.golang.org/grpc"
 )
@@ -149,7 +149,7 @@ type world struct {
 	task   *Subtask
 	gate   *exchange.Gate // of the downstream; nil without a window
 	alloc  *memory.CheckedAllocator
-	bucket *blob.Bucket
+	bucket *blobstore.Bucket
 	cancel context.CancelCauseFunc
 	ended  chan error
 
@@ -169,7 +169,7 @@ func goOn(t *testing.T, text string, splits int, from checkpoint.State, test fun
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, dir: dir, reader: &memoryReader{wake: make(chan struct{}, 100)},
-			alloc: memory.NewCheckedAllocator(memory.DefaultAllocator), bucket: memblob.OpenBucket(nil), ended: make(chan error, 1),
+			alloc: memory.NewCheckedAllocator(memory.DefaultAllocator), bucket: blobstore.NewBucket("mem:", memblob.OpenBucket(nil)), ended: make(chan error, 1),
 		}
 		var ctx context.Context
 		ctx, w.cancel = context.WithCancelCause(t.Context())
@@ -230,7 +230,7 @@ func (w *world) deploy(text string, splits int, from checkpoint.State) {
 	w.task, err = New(d, Host{
 		TaskManagerID: "here", Hub: hub, Alloc: w.alloc, Now: time.Now, Running: func() {},
 		Dial:     func(string) (grpc.ClientConnInterface, error) { return nil, errors.New("nobody is elsewhere") },
-		Bucket:   func(context.Context, string) (*blob.Bucket, error) { return w.bucket, nil },
+		Bucket:   func(context.Context, string) (*blobstore.Bucket, error) { return w.bucket, nil },
 		Finished: w.publish, Send: w.send,
 	})
 	if err != nil {

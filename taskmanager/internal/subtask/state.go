@@ -12,18 +12,16 @@ import (
 	"pencere/pkg/rowkey"
 	"pencere/pkg/window"
 	"pencere/taskmanager/internal/operator"
-
-	"gocloud.dev/blob"
 )
 
 // Bucket opens the blob storage of a URL. It may be called for the same URL again; nobody closes what it returns.
-type Bucket func(ctx context.Context, url string) (*blob.Bucket, error)
+type Bucket func(ctx context.Context, url string) (*blobstore.Bucket, error)
 
 // saveKeyed writes a snapshot where a checkpoint finds it: into the ack if it is small, else into blob storage.
 func (s *Subtask) saveKeyed(ctx context.Context, id checkpoint.ID, snapshot *window.Snapshot) (checkpoint.Keyed, error) {
 	dir := checkpoint.Dir{JobID: s.self.JobID, ID: id}
 	spill := &spill{ctx: ctx, key: dir.StateKey(checkpoint.Subtask{VertexID: s.self.VertexID, Index: s.self.Index}, s.self.Attempt)}
-	spill.open = func() (*blob.Bucket, error) { return s.host.Bucket(ctx, s.deploy.GetCheckpointUrl()) }
+	spill.open = func() (*blobstore.Bucket, error) { return s.host.Bucket(ctx, s.deploy.GetCheckpointUrl()) }
 	err := snapshot.Encode(spill, s.program.Job.MaxParallelism)
 	handle, closeErr := spill.close(err)
 	if err := errors.Join(err, closeErr); err != nil {
@@ -42,10 +40,10 @@ func (s *Subtask) keyGroups() checkpoint.KeyGroups {
 type spill struct {
 	ctx  context.Context //nolint:containedctx // of one upload, which io.Writer has no place for
 	key  string
-	open func() (*blob.Bucket, error)
+	open func() (*blobstore.Bucket, error)
 
 	small bytes.Buffer
-	large *blob.Writer
+	large *blobstore.Writer
 	abort context.CancelFunc // of large: closed after it, nothing stays
 	sum   *checkpoint.BlobWriter
 }
@@ -69,9 +67,9 @@ func (s *spill) begin() error {
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.abort = cancel
-	if s.large, err = bucket.NewWriter(ctx, s.key, nil); err != nil {
+	if s.large, err = bucket.NewWriter(ctx, s.key); err != nil {
 		cancel()
-		return fmt.Errorf("create %s: %w", s.key, err)
+		return err
 	}
 	s.sum = checkpoint.NewBlobWriter(s.key, s.large)
 	_, err = s.sum.Write(s.small.Bytes())
@@ -90,7 +88,7 @@ func (s *spill) close(err error) (checkpoint.Handle, error) {
 		return checkpoint.Handle{}, nil
 	}
 	if err := s.large.Close(); err != nil {
-		return checkpoint.Handle{}, fmt.Errorf("finish %s: %w", s.key, err)
+		return checkpoint.Handle{}, err
 	}
 	return checkpoint.Handle{Blob: s.sum.Blob()}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/connector/partfile"
+	"pencere/pkg/failpoint"
 	"pencere/pkg/format/csv"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/plan"
@@ -311,12 +312,14 @@ func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element)
 }
 
 func (w *windowLoop) snapshot() (checkpoint.State, *window.Snapshot, error) {
+	failpoint.Hit(failpoint.BeforeSnapshot)
 	snapshot, counts := w.chain.Snapshot()
 	state, err := w.part.state(counts)
 	if err != nil {
 		snapshot.Release()
 		return state, nil, err
 	}
+	failpoint.Hit(failpoint.AfterSnapshot)
 	return state, snapshot, nil
 }
 
