@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 )
 
 // Aggregate is a call of an aggregate function.

@@ -11,7 +11,7 @@ import (
 
 	"pencere/pkg/expr/internal/decimal"
 	"pencere/pkg/expr/internal/javatext"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/nearest"
 	"pencere/pkg/sqltype"
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 )
 

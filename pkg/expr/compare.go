@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"pencere/pkg/expr/internal/decimal"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"

@@ -2,7 +2,7 @@ package expr
 
 import (
 	"pencere/pkg/expr/internal/javatext"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 )
 

@@ -3,7 +3,7 @@ package expr
 import (
 	"strings"
 
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 )
 

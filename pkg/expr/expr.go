@@ -17,7 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 )
 

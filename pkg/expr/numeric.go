@@ -5,7 +5,7 @@ import (
 
 	"pencere/pkg/expr/internal/decimal"
 	"pencere/pkg/expr/internal/javamath"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"

@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"pencere/pkg/expr/internal/decimal"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"pencere/pkg/expr/internal/javatext"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"pencere/pkg/expr/internal/calendar"
-	"pencere/pkg/expr/internal/syntax"
+	"pencere/pkg/expr/syntax"
 	"pencere/pkg/sqltype"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"

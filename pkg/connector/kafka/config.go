@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -127,4 +128,14 @@ func (c *Config) readFetch(s *settings) {
 	case "latest":
 		c.reset = plan.StartLatest
 	}
+}
+
+// ReadOptions returns the options of a client that reads as a Reader does: brokers, security, and isolation level. The caller may append to
+// them.
+func (c Config) ReadOptions() []kgo.Opt {
+	options := slices.Clone(c.client)
+	if c.committed {
+		options = append(options, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	}
+	return options
 }

@@ -34,6 +34,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitEnvironment = 3
+	exitUnsupported = 4 // of verify --replay alone
 	exitInterrupted = 130
 )
 

@@ -12,6 +12,7 @@ import (
 	"pencere/submitter/internal/client"
 	"pencere/submitter/internal/demo"
 	"pencere/submitter/internal/kafkaclient"
+	"pencere/submitter/internal/replay"
 )
 
 // envelope is what --json prints.
@@ -74,13 +75,17 @@ func exitCode(err error) int {
 	_, noBroker := errors.AsType[*kafkaclient.UnreachableError](err)
 	_, properties := errors.AsType[*kafkaclient.PropertiesError](err)
 	_, environment := errors.AsType[*demo.EnvironmentError](err)
+	_, beyond := errors.AsType[*replay.UnsupportedError](err)
+	_, unread := errors.AsType[*replay.UnreadError](err)
 	switch {
 	case err == nil:
 		return exitOK
 	case isUsage, address, spec, properties:
 		return exitUsage
-	case unreachable, noBroker, environment:
+	case unreachable, noBroker, environment, unread:
 		return exitEnvironment
+	case beyond:
+		return exitUnsupported
 	case api && refused.Status == http.StatusBadRequest:
 		return exitUsage
 	case errors.Is(err, context.Canceled):

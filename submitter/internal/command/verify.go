@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 
 	"pencere/pkg/manifest"
 	"pencere/pkg/manifestdir"
 	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/replay"
 
 	"github.com/spf13/cobra"
 )
@@ -19,8 +21,13 @@ const verifyHelp = `Proves a directory of part files by its manifest: nothing is
 cluster. With -m the end of each job's chain is compared with the one that the jobmanager knows, too: who has written a whole
 manifest anew is found by that alone.
 
-Exit codes: 0 the directory is proved; 1 it is not: something is wrong, or a job has not ended, so that more is to come; 2 wrong
-usage, or there is no such directory; 3 the jobmanager that -m names is not reached.`
+With --replay the records that the manifest covers are read again from Kafka, and an evaluator that shares nothing with the engine but the
+grammar of expressions computes what must have become of them: the files must hold just those rows, byte for byte. The spec, and
+--var or the environment for its variables, are those that the job was submitted with; brokers may be others.
+
+Exit codes: 0 the directory is proved; 1 it is not: something is wrong, the rows are not those of the replay, or a job has not ended, so that
+more is to come; 2 wrong usage, or there is no such directory; 3 the jobmanager that -m names is not reached, or Kafka does not give what
+is to be read; 4 the spec has a part that the replay does not know, which is named.`
 
 // errNotProved is the end of a verification that found something; the report says what.
 var errNotProved = errors.New("the directory is not proved")
@@ -31,6 +38,8 @@ type verified struct {
 	Proved bool `json:"proved"`
 	// Compared are the ids of the jobs whose ends were compared with the jobmanager's.
 	Compared []string `json:"compared"`
+	// Replayed are the results of --replay.
+	Replayed []replay.Replayed `json:"replayed,omitempty"`
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -43,20 +52,47 @@ func (a *app) verifyCommand() *cobra.Command {
 	a.clusterFlags(c)
 	jobManager := c.Flags().Lookup("jobmanager")
 	jobManager.DefValue = "none"
+	var spec string
+	c.Flags().StringVar(&spec, "replay", "", "the job spec by which the records are read again and evaluated")
+	var vars variables
+	vars.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := vars.parse(a.LookupEnv); err != nil {
+			return err
+		}
 		report, err := verifyDir(args[0])
 		if err != nil {
 			return err
 		}
 		result := verified{Report: report, Compared: []string{}}
+		if spec != "" {
+			if err := a.replay(c.Context(), spec, &vars, args[0], &result); err != nil {
+				return err
+			}
+		}
 		var unreached error
 		if jobManager.Changed {
 			unreached = a.compare(c.Context(), &result)
 		}
-		result.Proved = result.Report.Proved() && unreached == nil
+		result.Proved = result.Report.Proved() && unreached == nil && !slices.ContainsFunc(result.Replayed, differs)
 		return a.reportVerified(c.Name(), result, unreached)
 	}
 	return c
+}
+
+func differs(r replay.Replayed) bool { return !r.Same() }
+
+// replay evaluates what the manifest of a directory covers. What is not intact is not replayed: the report says what is wrong.
+func (a *app) replay(ctx context.Context, spec string, vars *variables, dir string, result *verified) error {
+	_, job, err := a.readSpec(spec, vars)
+	if err != nil || !result.Intact() {
+		return err
+	}
+	result.Replayed, err = replay.Directory(ctx, job, os.DirFS(dir))
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	return nil
 }
 
 func verifyDir(dir string) (manifest.Report, error) {
@@ -78,6 +114,9 @@ func (a *app) reportVerified(command string, result verified, unreached error) e
 	}
 	a.report(command, result, func() {
 		fmt.Fprint(a.Out, result.Report)
+		for _, replayed := range result.Replayed {
+			fmt.Fprint(a.Out, replayed)
+		}
 		for _, id := range result.Compared {
 			fmt.Fprintf(a.Out, "job %s: compared with the jobmanager\n", id)
 		}

@@ -1,6 +1,6 @@
 package calendar
 
-import "pencere/pkg/expr/internal/syntax"
+import "pencere/pkg/expr/syntax"
 
 // Field returns EXTRACT(unit FROM x) of a wall clock: ms since 1970 and the nanoseconds within the millisecond. Flink divides towards zero here,
 // so that times before 1970 that are not midnight have the fields of the day after (and negative fractions of a second).
