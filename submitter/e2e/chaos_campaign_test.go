@@ -38,6 +38,7 @@ func (f *figures) sum(run figures) {
 	f.blows = append(f.blows, run.blows...)
 	f.took += run.took
 	f.records += run.records
+	f.replayed += run.replayed
 	f.restarts += run.restarts
 	f.backfills += run.backfills
 	f.settled, f.longest = max(f.settled, run.settled), max(f.longest, run.longest)

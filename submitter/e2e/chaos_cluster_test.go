@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ type arena struct {
 	jobs         *client.Client
 	victims      map[string]*victim
 	blows        sync.WaitGroup
+	replayed     atomic.Int64 // rows that submitter verify --replay has proved
 }
 
 // newArena starts the processes. At the end of the test they are killed, and the directory is removed if the test passed.
@@ -62,6 +64,9 @@ func newArena(t *testing.T, taskManagers, slots int) *arena {
 		}
 		_ = os.RemoveAll(dir) // a temporary directory
 	})
+	if err := os.Mkdir(a.out(), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	brokerPort := freePort(t)
 	a.broker, a.rest = "127.0.0.1:"+brokerPort, "127.0.0.1:"+freePort(t)
 	rpc := "127.0.0.1:" + freePort(t)

@@ -6,14 +6,17 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"pencere/pkg/manifest"
 	"pencere/pkg/manifestdir"
 	"pencere/submitter/internal/client"
 )
@@ -78,6 +81,7 @@ select: [id, product, description, price, price_with_kdv]
 type chaosJob struct {
 	jobKind
 	name, id, out string
+	variables     map[string]string // of the spec, which lies beside the output
 	seen          sights
 }
 
@@ -96,9 +100,11 @@ func (a *arena) submit(ctx context.Context, kind jobKind, name, topic, paralleli
 	if !bounded {
 		text = strings.Replace(text, ", bounded: latest", "", 1)
 	}
-	spec := client.Spec{Name: name + ".yaml", Text: []byte(text), Vars: map[string]string{
-		"NAME": name, "PARALLELISM": parallelism, "BROKER": a.broker, "TOPIC": topic, "OUT": j.out,
-	}}
+	j.variables = map[string]string{"NAME": name, "PARALLELISM": parallelism, "BROKER": a.broker, "TOPIC": topic, "OUT": j.out}
+	spec := client.Spec{Name: name + ".yaml", Text: []byte(text), Vars: j.variables}
+	if err := os.WriteFile(j.file(), spec.Text, 0o600); err != nil {
+		return nil, err
+	}
 	for {
 		submitted, err := a.jobs.Submit(ctx, spec)
 		if _, unclear := errors.AsType[*client.AmbiguousError](err); !unclear {
@@ -114,6 +120,41 @@ func (a *arena) submit(ctx context.Context, kind jobKind, name, topic, paralleli
 			return j, nil
 		}
 	}
+}
+
+// file is the job spec's.
+func (j *chaosJob) file() string { return j.out + ".yaml" }
+
+// verify runs submitter verify --replay over what a job has written: the manifest and the records of the topic must both prove it. A job
+// that was cancelled is intact, and has no end.
+func (a *arena) verify(ctx context.Context, j *chaosJob, ended bool) error {
+	args := []string{"verify", "--json", "--replay", j.file(), j.out}
+	for name, value := range j.variables {
+		args = append(args, "--var", name+"="+value)
+	}
+	text, err := exec.CommandContext(ctx, program(a.t, "submitter"), args...).Output()
+	var answer struct {
+		Result struct {
+			Proved   bool               `json:"proved"`
+			Problems []manifest.Problem `json:"problems"`
+			Replayed []struct {
+				Missing int64  `json:"missing_rows"`
+				Extra   int64  `json:"extra_rows"`
+				Failure string `json:"failure"`
+				Rows    int64  `json:"rows"`
+			} `json:"replayed"`
+		} `json:"result"`
+	}
+	if failed := json.Unmarshal(text, &answer); failed != nil {
+		return errors.Join(err, failed)
+	}
+	r := answer.Result
+	intact := !slices.ContainsFunc(r.Problems, func(p manifest.Problem) bool { return ended || p.Kind != manifest.NotEnded })
+	if !intact || r.Proved != ended || len(r.Replayed) != 1 || r.Replayed[0].Missing+r.Replayed[0].Extra > 0 || r.Replayed[0].Failure != "" {
+		return fmt.Errorf("%s: submitter %s:\n%s", j.name, strings.Join(args, " "), text)
+	}
+	a.replayed.Add(r.Replayed[0].Rows)
+	return nil
 }
 
 // look notes how a job is doing, and returns its status; "" when the jobmanager does not tell.
@@ -183,7 +224,6 @@ func (a *arena) backfill(ctx context.Context, f *feed) (finished []*chaosJob, er
 		if err := j.compare(kind.expect(topic, true)); err != nil {
 			return finished, err
 		}
-		finished = append(finished, j)
 	}
 	return finished, nil
 }
@@ -230,7 +270,7 @@ func (a *arena) settle(ctx context.Context, j *chaosJob, topic [][][]byte) error
 	if err := poll(ctx, 50*time.Millisecond, func() (bool, error) { return a.look(ctx, j) == client.Canceled, nil }); err != nil {
 		return fmt.Errorf("wait until it is canceled: %w", err)
 	}
-	return j.compare(want)
+	return errors.Join(j.compare(want), a.verify(ctx, j, false))
 }
 
 // ledgerEntry is an account of a partition's records.

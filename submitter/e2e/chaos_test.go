@@ -97,7 +97,12 @@ func (c trial) run(t *testing.T) figures {
 			t.Errorf("%s (%s): %v", j.name, j.id, err)
 		}
 	}
-	f := figures{blows: blows, took: time.Since(began), settled: time.Since(began) - suffered, records: live.records, backfills: len(backfills)}
+	for _, j := range backfills {
+		if err := a.verify(ctx, j, true); err != nil {
+			t.Error(err)
+		}
+	}
+	f := figures{blows: blows, replayed: a.replayed.Load(), took: time.Since(began), settled: time.Since(began) - suffered, records: live.records, backfills: len(backfills)}
 	f.add(append(jobs, backfills...))
 	t.Logf("seed %d: %s", c.seed, f)
 	return f
@@ -141,6 +146,7 @@ type figures struct {
 	blows         []blow
 	took, settled time.Duration // settled: from the end of the blows and the input until all rows were there
 	records       int           // of the live topic
+	replayed      int64         // rows that were proved by submitter verify --replay
 	restarts      int           // of jobs
 	backfills     int           // bounded jobs that ended meanwhile
 	longest       time.Duration // between two completed checkpoints of a live job
@@ -163,7 +169,7 @@ func (f figures) kills() (kills int) {
 }
 
 func (f figures) String() string {
-	return fmt.Sprintf("%d kills and %d stops; %d restarts of jobs; %d bounded jobs ended meanwhile; %d records in %.1f s; "+
+	return fmt.Sprintf("%d kills and %d stops; %d restarts of jobs; %d bounded jobs ended meanwhile; %d records in %.1f s; %d rows replayed; "+
 		"all rows there %.1f s after the last blow; longest time without a checkpoint %.1f s",
-		f.kills(), len(f.blows)-f.kills(), f.restarts, f.backfills, f.records, f.took.Seconds(), f.settled.Seconds(), f.longest.Seconds())
+		f.kills(), len(f.blows)-f.kills(), f.restarts, f.backfills, f.records, f.took.Seconds(), f.replayed, f.settled.Seconds(), f.longest.Seconds())
 }

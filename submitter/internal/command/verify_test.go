@@ -1,12 +1,16 @@
 package command_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pencere/pkg/manifest"
+	"pencere/submitter/internal/replay"
 )
 
 type verifyResult struct {
@@ -60,6 +64,87 @@ func TestVerify(t *testing.T) {
 		t.Errorf("exit %d, %+v", code, r)
 	}
 	if i := new(invocation).run(s.ctx, "verify", dir); i.code != 1 || !strings.Contains(i.out.String(), filepath.Base(files[0])+": edited: ") {
+		t.Errorf("%v", i)
+	}
+}
+
+// await waits until a condition holds.
+func (s *site) await(what string, holds func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			s.t.Fatalf("waited for %s: %v", what, context.Cause(s.ctx))
+		}
+	}
+}
+
+type replayResult struct {
+	Proved   bool
+	Replayed []replay.Replayed
+}
+
+// What the files hold is what the records give, evaluated again: a job that ended, and one that goes on with windows open.
+func TestVerifyReplay(t *testing.T) {
+	s := newSite(t,
+		`{"id":1,"price":10,"at":"2025-03-04 12:00:01"}`, `{"id":1,"price":10,"at":"2025-03-04 12:00:02"}`,
+		`{"id":2,"price":20,"at":"2025-03-04 12:00:03"}`, `{"id":3,"price":30,"at":"2025-03-04 12:00:59"}`)
+	windowed := func(ending, expression string) string {
+		path := filepath.Join(s.dir, "windowed.yaml")
+		text := fmt.Sprintf(`name: windowed
+source:
+  kafka: {brokers: "${BROKER}", topic: listings%s}
+  schema: {id: INT, price: BIGINT, at: TIMESTAMP(3)}
+  watermark: {column: at, delay: 0s}
+window: {tumble: 10s, group_by: [id], aggregates: {n: COUNT(*), total: SUM(price)}}
+select: [id, n, %s AS total, window_start]
+sink: {csv: {path: %q}}
+checkpoint: {interval: 100ms}
+restart_strategy: {type: none}
+`, ending, expression, filepath.Join(s.dir, "out"))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	out := filepath.Join(s.dir, "out")
+	goesOn := windowed("", "total")
+	var started runResult
+	if code := s.result(&started, "run", goesOn); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	var r replayResult
+	s.await("the first window's rows", func() bool {
+		files, err := filepath.Glob(filepath.Join(out, "part-*"))
+		return err == nil && len(files) > 0
+	})
+	if code := s.result(&r, "verify", "--replay", goesOn, out); code != 1 || len(r.Replayed) != 1 || !r.Replayed[0].Same() {
+		t.Errorf("exit %d, %+v", code, r)
+	} else if got := r.Replayed[0]; got.Records != 4 || got.Rows != 2 || got.Found != 2 || got.Open != 1 {
+		t.Errorf("%+v", got)
+	}
+	if i := s.run("stop", "--drain", "--savepoint-dir", filepath.Join(s.dir, "savepoints"), started.JobID); i.code != 0 {
+		t.Fatal(i)
+	}
+	if code := s.result(&r, "verify", "--replay", goesOn, out); code != 0 || !r.Proved || r.Replayed[0].Rows != 3 {
+		t.Errorf("drained: exit %d, %+v", code, r)
+	}
+	if i := s.run("verify", "--replay", windowed("", "total + 1"), out); i.code != 1 ||
+		!strings.Contains(i.out.String(), "missing of window 2025-03-04 12:00:00: 1 x 1,2,21,\"2025-03-04 12:00:00\"\n") ||
+		!strings.Contains(i.out.String(), ".csv: 1 x 1,2,20,\"2025-03-04 12:00:00\"\n") ||
+		!strings.Contains(i.out.String(), "differs: 3 rows are missing, 3 are too many\n") {
+		t.Errorf("%v", i)
+	}
+	if i := s.run("verify", "--replay", windowed("", "SQRT(total)"), out); i.code != 4 || !strings.Contains(i.err.String(), "cannot replay SQRT(BIGINT)") {
+		t.Errorf("%v", i)
+	}
+	if i := s.run("verify", "--replay", s.dir+"/none.yaml", out); i.code != 2 {
+		t.Errorf("%v", i)
+	}
+	if i := s.run("verify", "--replay", s.spec(""), out); i.code != 4 || !strings.Contains(i.err.String(), "another job: the spec is that of prices") {
 		t.Errorf("%v", i)
 	}
 }

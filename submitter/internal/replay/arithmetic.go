@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"math"
 	"math/big"
 	"strconv"
@@ -270,7 +271,7 @@ func round(_ string, args []expression) (expression, bool) {
 		places := int(v[1].(int64))
 		switch {
 		case !ok:
-			return v[0], nil // NaN and infinities
+			return nil, errors.New("ROUND of NaN or an infinity") // Java's BigDecimal knows neither
 		case places < 0 || math.Abs(v[0].(float64)) >= 1<<53:
 			return nil, unsupported("ROUND of %s to %d digits", text(v[0], args[0].typ), places)
 		case places >= scale:

@@ -46,7 +46,7 @@ func newDecoder(source plan.Source) (*decoder, error) {
 		}
 	}
 	switch d.onError {
-	case plan.OnErrorFail, plan.OnErrorIgnore, plan.OnErrorSkip:
+	case plan.OnErrorFail, plan.OnErrorIgnore, plan.OnErrorSkip, plan.OnErrorDeadLetter:
 	default:
 		return nil, unsupported("on_error: %s", d.onError)
 	}
@@ -218,7 +218,13 @@ func (d *decoder) field(raw []byte, t sqltype.Type) (value, error) {
 		return rescaled(digits, scale, t), nil
 	case sqltype.Char, sqltype.VarChar:
 		return content, nil
+	default:
+		return d.textual(raw, content, t)
 	}
+}
+
+// textual converts a value that only a JSON text can be.
+func (d *decoder) textual(raw []byte, content string, t sqltype.Type) (value, error) {
 	if raw[0] != '"' {
 		return nil, errKind
 	}
@@ -422,7 +428,7 @@ func dateOf(s string, lenient bool) (int64, error) {
 // clockOf reads a time of day.
 func clockOf(s string, needsSeconds bool) (ms, nanos int64, err error) {
 	parts := clockText.FindStringSubmatch(s)
-	if parts == nil || needsSeconds && parts[3] == "" {
+	if len(parts) == 0 || needsSeconds && parts[3] == "" {
 		return 0, 0, fmt.Errorf("%.60q is no time of day", s)
 	}
 	hour, _ := strconv.ParseInt(parts[1], 10, 64)

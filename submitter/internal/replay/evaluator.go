@@ -74,7 +74,10 @@ func NewEvaluator(job plan.Job) (*Evaluator, error) {
 	if err := e.compileRows(job); err != nil {
 		return nil, err
 	}
-	return e, e.compileResult(job)
+	if err := e.compileResult(job); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *Evaluator) compileRows(job plan.Job) error {
@@ -97,6 +100,9 @@ func (e *Evaluator) compileRows(job plan.Job) error {
 	}
 	if job.Window == nil {
 		return nil
+	}
+	if job.Window.AllowedLateness > 0 {
+		return unsupported("allowed_lateness: how often a window is written anew depends on when its late rows came")
 	}
 	if columns[e.program.TimeColumn].Type.Kind == sqltype.TimestampLTZ {
 		e.zone = e.program.Zone
@@ -168,7 +174,7 @@ func (e *Evaluator) add(split partition, record []byte) error {
 	}
 	start, late := e.assign(split, row)
 	if e.where != nil {
-		if keep, err := e.where.eval(row); err != nil || keep != true {
+		if keep, err := e.where.eval(row); err != nil || !isTrue(keep) {
 			return err
 		}
 	}
@@ -215,9 +221,9 @@ func (e *Evaluator) assign(split partition, row []value) (start int64, late bool
 	size, offset := e.program.Job.Window.Size.Milliseconds(), e.program.Job.Window.Offset.Milliseconds()
 	wall := e.wall(ms)
 	start = wall - floorMod(wall-offset, size)
-	newest, any := e.newest[split]
-	late = any && newest-e.program.Job.Source.Watermark.Delay.Milliseconds() >= e.closes(start)
-	if there && (!any || ms > newest) {
+	newest, moved := e.newest[split]
+	late = moved && newest-e.program.Job.Source.Watermark.Delay.Milliseconds() >= e.closes(start)
+	if there && (!moved || ms > newest) {
 		e.newest[split] = ms
 	}
 	return start, late

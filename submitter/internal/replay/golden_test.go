@@ -183,4 +183,33 @@ func replayRecords(job plan.Job, records [][][]byte) ([]string, error) {
 }
 
 // unreplayed are the cases of which some jobs are not replayed, with a part of the reason for one of them.
-var unreplayed = map[string]string{}
+var unreplayed = map[string]string{
+	"expr-cast-double":         "CAST(DOUBLE AS BOOLEAN)",
+	"expr-cast-other":          "CAST(BOOLEAN AS INT)",
+	"expr-cast-string-bad":     "CAST(STRING AS DOUBLE)",
+	"expr-cast-string-good":    "CAST(STRING AS DOUBLE)",
+	"expr-compare":             "LEAST(INT, INT)",
+	"expr-decimal":             "ROUND(DECIMAL(16, 6), INT)",
+	"expr-decimal-each":        "a CAST of 99999999999999999999999999999999999999 to BIGINT",
+	"expr-double":              "SQRT(DOUBLE)",
+	"expr-fails":               "OVERLAY(STRING, CHAR(2), INT, INT)",
+	"expr-round":               "ROUND(DOUBLE)",
+	"expr-round-huge":          "ROUND of 1.0E300 to 2 digits",
+	"expr-string":              "LTRIM(STRING)",
+	"expr-time":                "DATE_FORMAT(TIMESTAMP(3), CHAR(16))",
+	"file-agg-exprs":           "DATE_FORMAT(TIMESTAMP(3), CHAR(5))",
+	"file-agg-overflow":        "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-all":             "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-all-nokey":       "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-avg":             "AVG of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-avg-count":       "AVG of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-avg-count-nokey": "AVG of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-avg-nokey":       "AVG of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-sum":             "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-sum-avg":         "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-sum-avg-nokey":   "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-sum-count":       "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-sum-count-nokey": "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"file-sum-sum-nokey":       "SUM of DECIMAL(38, 0) beyond 38 digits",
+	"json-malformed-each":      "a record in UTF-16 or UTF-32",
+}

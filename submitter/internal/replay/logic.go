@@ -80,9 +80,9 @@ func is(name string, args []expression) (expression, bool) {
 		found := v == nil
 		switch what {
 		case "TRUE":
-			found = v == true
+			found = isTrue(v)
 		case "FALSE":
-			found = v == false
+			found = v != nil && !isTrue(v)
 		}
 		return found != negated, nil
 	}}, what == "NULL" || boolean(args)
@@ -134,25 +134,33 @@ func between(name string, args []expression) (expression, bool) {
 	return e, ok
 }
 
+// alike reports whether values of two types are compared as they are: where candidates of IN differ, Flink converts all to one type.
+func alike(s, t sqltype.Type) bool {
+	return s.Kind == t.Kind || s.Kind == sqltype.Null || s.IsText() && t.IsText() || s.IsInteger() && t.IsInteger()
+}
+
+func isTrue(v value) bool {
+	b, ok := v.(bool)
+	return ok && b
+}
+
 func in(name string, args []expression) (expression, bool) {
-	var any expression
+	var found expression
 	for i, candidate := range args[1:] {
 		equal, ok := comparison("=", []expression{args[0], candidate})
-		// Where the candidates differ in type, Flink converts all to one.
-		if !ok || candidate.typ.Kind != sqltype.Null && candidate.typ.Kind != args[0].typ.Kind && !(candidate.typ.IsText() && args[0].typ.IsText()) &&
-			!(candidate.typ.IsInteger() && args[0].typ.IsInteger()) {
+		if !ok || !alike(candidate.typ, args[0].typ) {
 			return expression{}, false
 		}
 		if i == 0 {
-			any = equal
+			found = equal
 		} else {
-			any = or(any, equal)
+			found = or(found, equal)
 		}
 	}
 	if name == "NOT IN" {
-		any, _ = not("NOT", []expression{any})
+		found, _ = not("NOT", []expression{found})
 	}
-	return any, true
+	return found, true
 }
 
 // common is the one type of branches whose types differ in nothing that a value shows, or are integers.
@@ -187,7 +195,7 @@ func choice(_ string, args []expression) (expression, bool) {
 		if err != nil {
 			return nil, err
 		}
-		if v == true {
+		if isTrue(v) {
 			return args[1].eval(row)
 		}
 		return args[2].eval(row)
@@ -210,7 +218,7 @@ func nullIf(_ string, args []expression) (expression, bool) {
 	equal, ok := comparison("=", args)
 	return expression{args[0].typ, func(row []value) (value, error) {
 		v, err := equal.eval(row)
-		if err != nil || v == true {
+		if err != nil || isTrue(v) {
 			return nil, err
 		}
 		return args[0].eval(row)
@@ -248,7 +256,7 @@ func (w *walker) caseOf(n *syntax.Case) (expression, error) {
 	}
 	return expression{t, func(row []value) (value, error) {
 		for i, condition := range conditions {
-			if v, err := condition.eval(row); err != nil || v == true {
+			if v, err := condition.eval(row); err != nil || isTrue(v) {
 				if err != nil {
 					return nil, err
 				}

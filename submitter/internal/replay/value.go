@@ -34,11 +34,6 @@ type stamp struct {
 
 func (s stamp) time() time.Time { return time.UnixMilli(s.ms).Add(time.Duration(s.nanos)).UTC() }
 
-func stampOf(t time.Time) stamp {
-	ms := t.UnixMilli()
-	return stamp{ms, int64(t.Sub(time.UnixMilli(ms)))}
-}
-
 func powerOfTen(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
 // rounded returns a / b rounded half away from zero.
