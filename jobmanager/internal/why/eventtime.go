@@ -131,7 +131,7 @@ func (e *explainer) heldBack(behind []Split) {
 	for _, s := range behind {
 		switch {
 		case s.State == SplitWaiting: // it is told that it cannot be read
-		case e.silent(s) && s.Watermark == eventtime.None && s.EndOffset == 0:
+		case e.silent(s) && s.Watermark == eventtime.None:
 			empty = append(empty, s)
 		case e.silent(s):
 			silent = append(silent, s)
@@ -139,7 +139,7 @@ func (e *explainer) heldBack(behind []Split) {
 			moving = append(moving, s)
 		}
 	}
-	e.quietOnes(empty, behind, "without a record ever")
+	e.quietOnes(empty, behind, "without a row so far")
 	if len(silent) > 0 {
 		e.quietOnes(silent, behind, fmt.Sprintf("without a record for %s, at %s", span(e.leastSilent(silent)), e.watermark(lowest(silent).Watermark)))
 	}

@@ -52,12 +52,15 @@ func (e *explainer) emptiness() {
 	if e.Records.Read > 0 || len(e.Splits) == 0 {
 		return
 	}
-	everWritten := false
+	sure, everWritten := true, false
 	for _, s := range e.Splits {
-		if s.State == SplitWaiting || s.EndOffset < 0 || s.Lag() > 0 {
+		// A reader learns a partition's end with its first record.
+		unknown := s.EndOffset < 0
+		if s.State == SplitWaiting || s.Lag() > 0 || unknown && !e.silent(s) {
 			return
 		}
-		everWritten = everWritten || s.EndOffset > 0
+		sure = sure && !unknown
+		everWritten = everWritten || s.EndOffset > 0 || s.Offset > 0
 	}
 	severity := Waiting
 	if e.Source.Bounded {
@@ -65,15 +68,18 @@ func (e *explainer) emptiness() {
 	}
 	where := fmt.Sprintf("%s (%s)", e.topic(), plural(int64(len(e.Splits)), "partition", "partitions"))
 	switch {
-	case !everWritten:
-		e.add(severity, NoRecords, capital(where)+" is empty: no record was ever written to it.",
-			"Write records to it, or correct source.kafka.topic.", e.Splits...)
-	case e.Source.Start == "earliest":
-		e.add(severity, NoRecords, capital(where)+" holds no record any more: those that were written have been removed (retention, or deleted by hand).",
-			"Write records to it; for a longer memory raise the topic's retention.ms.", e.Splits...)
-	default:
+	case e.Source.Start != "earliest" && everWritten:
 		e.add(severity, NoRecords, fmt.Sprintf("No record was written to %s since the job began (source.kafka.start: %s).", where, e.Source.Start),
 			"Write records to it; for those that are there already set source.kafka.start: earliest", e.Splits...)
+	case everWritten:
+		e.add(severity, NoRecords, capital(where)+" holds no record any more: those that were written have been removed (retention, or deleted by hand).",
+			"Write records to it; for a longer memory raise the topic's retention.ms.", e.Splits...)
+	case sure:
+		e.add(severity, NoRecords, capital(where)+" is empty: no record was ever written to it.",
+			"Write records to it, or correct source.kafka.topic.", e.Splits...)
+	default:
+		e.add(severity, NoRecords, fmt.Sprintf("No record has come from %s for %s: it seems to be empty.", where, span(e.leastSilent(e.Splits))),
+			"Write records to it, or correct source.kafka.topic. A transaction that a writer left open hides what it wrote until it ends.", e.Splits...)
 	}
 }
 

@@ -140,6 +140,8 @@ func (e *explainer) conclude() {
 		e.add(OK, NothingWrong, fmt.Sprintf("Nothing is wrong: %s written.", plural(e.Records.Emitted, "row is", "rows are")), "")
 	case len(e.Windows) > 0:
 		e.add(OK, NothingWrong, "Nothing is wrong: rows wait in an open window, and none has ended yet.", "")
+	case e.Records.Read == 0:
+		e.add(OK, NothingWrong, "Nothing is wrong so far: no record has come yet.", "")
 	default:
 		e.add(OK, NothingWrong, "Nothing is wrong: no row is due yet.", "")
 	}

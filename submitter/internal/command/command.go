@@ -119,7 +119,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.Err)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the result as one JSON object")
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.schemaCommand(), a.listCommand(), a.cancelCommand(),
-		a.verifyCommand(), a.ledgerCommand(),
+		a.verifyCommand(), a.ledgerCommand(), a.whyCommand(),
 		a.savepointCommand(), a.stopCommand(),
 		a.topicsCommand(), a.produceCommand(), a.consumeCommand(),
 		a.versionCommand(), a.demoCommand())
