@@ -78,6 +78,20 @@ func writeEntry(files filesystem, dir string, entry manifest.Entry) error {
 	return nil
 }
 
+// Has reports whether an entry is in the manifest of dir. That another one is there under its name is no error here.
+func Has(dir string, entry manifest.Entry) (bool, error) {
+	path := filepath.Join(dir, manifest.Dir, entry.Name())
+	there, err := osFilesystem{}.Read(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, explain("read manifest entry", filepath.Dir(path), err)
+	}
+	text, err := entry.Encode()
+	return bytes.Equal(there, text), err
+}
+
 // temporaryMark is how the names of entries begin while they are written.
 const temporaryMark = ".entry-"
 

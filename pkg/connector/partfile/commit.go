@@ -73,6 +73,20 @@ func publish(files filesystem, dir string, p Pending) error {
 	return nil
 }
 
+// Exists reports whether a pending file is in dir, under its hidden name or its final one, whatever is in it.
+func Exists(dir string, p Pending) (bool, error) {
+	for _, name := range []string{p.Hidden, p.Name} {
+		_, err := osFilesystem{}.Size(filepath.Join(dir, name))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, explain("look for part file", dir, err)
+		}
+	}
+	return false, nil
+}
+
 // holds reports whether there is a file at path; it must have the size given.
 func holds(files filesystem, path string, size int64) (bool, error) {
 	found, err := files.Size(path)

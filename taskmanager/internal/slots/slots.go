@@ -20,7 +20,7 @@ import (
 
 // Config is what subtasks run with.
 type Config struct {
-	Host subtask.Host // Send, Running and Finished are set for each subtask
+	Host subtask.Host // Send, Log, Running and Finished are set for each subtask
 	// Send queues a message to the jobmanager.
 	Send func(*controlv1.ConnectRequest)
 	// Memory returns the heap in use, its limit, and the resident size, in bytes.
@@ -70,7 +70,7 @@ func New(cfg Config) *Table {
 func (t *Table) Deploy(d *controlv1.DeploySubtask) {
 	t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING, nil, nil)
 	host := t.cfg.Host
-	host.Send = t.cfg.Send
+	host.Send, host.Log = t.cfg.Send, t.cfg.Log
 	host.Running = func() { t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_RUNNING, nil, nil) }
 	host.Finished = func(files []partfile.File) { t.finished(d.GetSubtask(), files) }
 	task, err := subtask.New(d, host)

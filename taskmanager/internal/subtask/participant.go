@@ -267,6 +267,10 @@ func (p *participant) request() {
 // removes what earlier attempts left behind.
 func (s *Subtask) restoreSink(dir string, pending []checkpoint.PartFile, entries [][]byte) error {
 	failpoint.Hit(failpoint.BeforeRestorePublish)
+	pending, err := s.withoutMoved(dir, pending, entries)
+	if err != nil {
+		return err
+	}
 	if err := writeEntries(dir, entries); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -44,6 +45,7 @@ type Host struct {
 	// Running and Finished are told when the subtask begins to process, and of part files it has published.
 	Running  func()
 	Finished func([]partfile.File)
+	Log      *slog.Logger // nil says nothing
 }
 
 // windowsShown is how many open windows a heartbeat names.
@@ -88,6 +90,9 @@ func New(deploy *controlv1.DeploySubtask, host Host) (*Subtask, error) {
 		return nil, fmt.Errorf("compile plan: %w", err)
 	}
 	ref := deploy.GetSubtask()
+	if host.Log == nil {
+		host.Log = slog.New(slog.DiscardHandler)
+	}
 	var restored checkpoint.State
 	if len(deploy.GetRestored()) > 0 {
 		if restored, err = checkpoint.DecodeState(deploy.GetRestored()); err != nil {
