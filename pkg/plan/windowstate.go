@@ -25,7 +25,7 @@ func (p *Program) WindowConfig() window.Config {
 // Tumbling returns the windows of the program, which must have some. Instants are cut in the session's time zone, wall-clock times
 // as they are.
 func (p *Program) Tumbling() window.Tumbling {
-	w := window.Tumbling{Size: p.Job.Window.Size.Milliseconds(), Offset: p.Job.Window.Offset.Milliseconds()}
+	w := window.Tumbling{Size: p.Job.Window.Size.Milliseconds(), Offset: p.Job.Window.Offset.Milliseconds(), Lateness: p.Job.Window.AllowedLateness.Milliseconds()}
 	if p.Rows[p.TimeColumn].Type.Kind == sqltype.TimestampLTZ {
 		w.Zone = p.Zone
 	}

@@ -15,15 +15,15 @@ import (
 
 // Assigner gives rows their windows and tells the late ones, for the splits of one source subtask.
 //
-// A row is late when the watermark over the rows before it in its own split has closed its window. This depends on the data
+// A row is late when the watermark over the rows before it in its own split has expired its window. This depends on the data
 // alone: not on timing, on parallelism, or on other splits. A row without a time is taken at 1970-01-01 00:00:00, as Flink's
 // group windows do, and does not move the watermark.
 type Assigner struct {
 	window Tumbling
 	clock  clock
 	// The window of the row before, to which the next row mostly belongs too.
-	start    int64
-	deadline eventtime.Watermark
+	start  int64
+	expiry eventtime.Watermark
 }
 
 // NewAssigner returns an assigner of windows.
@@ -74,7 +74,7 @@ func (a *Assigner) Assign(dst *Assigned, times arrow.Array, split *eventtime.Gen
 		if wall < a.start || wall >= a.window.End(a.start) {
 			a.enter(a.window.startOfWall(wall))
 		}
-		late := watermark >= a.deadline
+		late := watermark >= a.expiry
 		if late {
 			dst.passed = append(dst.passed, passed{row: len(dst.Starts), by: watermark})
 		}
@@ -83,7 +83,7 @@ func (a *Assigner) Assign(dst *Assigned, times arrow.Array, split *eventtime.Gen
 	}
 }
 
-func (a *Assigner) enter(start int64) { a.start, a.deadline = start, a.window.deadline(start) }
+func (a *Assigner) enter(start int64) { a.start, a.expiry = start, a.window.expiry(start) }
 
 // clock is a wall clock that remembers how far it is ahead of UTC and for how long.
 type clock struct {

@@ -16,13 +16,16 @@ import (
 // groups, and the low bits, which the rows of one subtask share by key group, play no part.
 type pane struct {
 	start        int64
-	deadline     eventtime.Watermark
-	slots        []uint64 // a power of two
-	shift        int      // 32 less the number of its bits
+	deadline     eventtime.Watermark // from which it fires
+	expiry       eventtime.Watermark // from which it takes no row
+	slots        []uint64            // a power of two
+	shift        int                 // 32 less the number of its bits
 	groups       paged[group]
 	keys         keyArena
 	runs         []splitRun // of groups whose first rows came from one split
 	accumulators []accumulator
+
+	lateRows
 
 	// readers counts the snapshots that read this pane's memory. Only they touch it from another goroutine.
 	readers atomic.Int32
@@ -149,6 +152,8 @@ func (p *pane) reset() {
 	p.groups.reset()
 	p.keys.reset()
 	p.runs = p.runs[:0]
+	p.fired = false
+	p.written()
 	for _, a := range p.accumulators {
 		a.reset()
 	}

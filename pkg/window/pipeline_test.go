@@ -1,6 +1,7 @@
 package window_test
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -181,10 +182,38 @@ func (j *runningJob) read(t fatal, split int, rows []row) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		err = s.Update(func(batch arrow.RecordBatch) error {
+			j.results = append(j.results, batch)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if added.Late > 0 || added.New+added.Collapsed != len(mine) {
 			t.Fatal("of", len(mine), "rows in time were added", added)
 		}
 	}
+}
+
+// newest returns the last row of each group in its window. Only a window that takes rows after it has fired gives more than one, and
+// only of groups with aggregates.
+func (p pipeline) newest(t fatal, rows [][]string) (newest [][]string) {
+	t.Helper()
+	places, keys := map[string]int{}, len(p.config.Keys)
+	for _, r := range rows {
+		group := fmt.Sprintf("%q", slices.Concat(r[:keys], r[len(r)-2:]))
+		place, again := places[group]
+		switch {
+		case !again:
+			places[group] = len(newest)
+			newest = append(newest, r)
+		case p.config.Window.Lateness == 0 || len(p.config.Aggregates) == 0:
+			t.Fatal("the row of a group comes twice:", r)
+		default:
+			newest[place] = r
+		}
+	}
+	return newest
 }
 
 // ofSubtask returns the rows whose key group belongs to a subtask.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
@@ -27,6 +29,7 @@ func (s *Store) Restore(r io.ReaderAt, size int64, keyGroups checkpoint.KeyGroup
 	d := checkpoint.NewDecoder("head of a window's state", reader.Head())
 	watermark, maxParallelism := eventtime.Watermark(d.Varint()), d.Int(math.MaxInt32)
 	written := readLayout(d)
+	old := restored{watermark: watermark, lateness: written.takeLateness(d)}
 	if maxParallelism == 0 {
 		d.Fail("no key groups")
 	}
@@ -41,22 +44,55 @@ func (s *Store) Restore(r io.ReaderAt, size int64, keyGroups checkpoint.KeyGroup
 	}
 	return reader.Each(keyGroups, func(keyGroup int, payload []byte) error {
 		d := checkpoint.NewDecoder("window's state", payload)
+		old.belongs = func(hash uint64) bool { return rowkey.KeyGroup(hash, maxParallelism) == keyGroup }
 		for d.Len() > 0 {
-			s.restoreGroups(d, func(hash uint64) bool { return rowkey.KeyGroup(hash, maxParallelism) == keyGroup })
+			s.restoreGroups(d, old)
 		}
 		return d.Finish()
 	})
 }
 
-// restoreGroups reads the groups of one window. belongs reports whether a hash is one of the key group.
-func (s *Store) restoreGroups(d *checkpoint.Decoder, belongs func(hash uint64) bool) {
+// restored is what groups are read from.
+type restored struct {
+	watermark eventtime.Watermark
+	lateness  int64                  // of the job that wrote them
+	belongs   func(hash uint64) bool // to the key group
+}
+
+// restoreGroups reads the groups of one window. Those of a window that the job would have forgotten, as it allows less lateness than
+// the one before, are left out.
+func (s *Store) restoreGroups(d *checkpoint.Decoder, from restored) {
 	start := d.Varint()
 	groups := d.Count(2)
-	p := s.open(start)
-	if p == nil {
+	was := s.config.Window
+	was.Lateness = from.lateness
+	if was.Expired(start, from.watermark) {
 		d.Fail("the window that begins at %d has fired", start)
 		return
 	}
+	if s.config.Window.Expired(start, from.watermark) {
+		s.readGroups(d, s.takePane(), groups, from.belongs, func(uint32, int32) {})
+		return
+	}
+	p, _ := s.pane(start)
+	fired := from.watermark >= p.deadline
+	if fired && !p.fired { // another subtask's watermark was behind: its groups were not emitted
+		p.fired = true
+		p.joined(0, nil, false)
+	}
+	s.readGroups(d, p, groups, from.belongs, func(number uint32, split int32) {
+		if fired {
+			return
+		}
+		s.counts.Of(split).Open++
+		if p.fired {
+			p.fresh = append(p.fresh, number)
+		}
+	})
+}
+
+// readGroups reads groups of a window and tells each.
+func (s *Store) readGroups(d *checkpoint.Decoder, p *pane, groups int, belongs func(uint64) bool, read func(number uint32, split int32)) {
 	for range groups {
 		split, key := int32(d.Int(math.MaxInt32)), d.Bytes()
 		hash := rowkey.Hash(key)
@@ -73,7 +109,7 @@ func (s *Store) restoreGroups(d *checkpoint.Decoder, belongs func(hash uint64) b
 			return
 		}
 		p.attribute(split, int(number))
-		s.counts.Of(split).Open++
+		read(number, split)
 	}
 	for _, a := range p.accumulators {
 		for range groups {
@@ -86,7 +122,7 @@ func (s *Store) restoreGroups(d *checkpoint.Decoder, belongs func(hash uint64) b
 type layout struct {
 	keys       []string // as "price BIGINT"
 	aggregates []string // as "SUM BIGINT"
-	window     []string // size, offset and zone
+	window     []string // size, offset and zone; then the lateness unless it is 0, which may change
 }
 
 func layoutOf(c Config) (l layout) {
@@ -106,6 +142,30 @@ func layoutOf(c Config) (l layout) {
 	}
 	l.window = []string{strconv.FormatInt(c.Window.Size, 10) + " ms", strconv.FormatInt(c.Window.Offset, 10) + " ms", zone}
 	return l
+}
+
+const comparedOfWindow = 3
+
+// withLateness adds the lateness to the layout of c.
+func (l layout) withLateness(c Config) layout {
+	if c.Window.Lateness > 0 {
+		l.window = append(l.window, strconv.FormatInt(c.Window.Lateness, 10)+" ms")
+	}
+	return l
+}
+
+// takeLateness cuts the lateness off.
+func (l *layout) takeLateness(d *checkpoint.Decoder) int64 {
+	if len(l.window) <= comparedOfWindow {
+		return 0
+	}
+	text, _ := strings.CutSuffix(l.window[comparedOfWindow], " ms")
+	lateness, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || lateness < 0 {
+		d.Fail("lateness %q", l.window[comparedOfWindow])
+	}
+	l.window = slices.Delete(l.window, comparedOfWindow, comparedOfWindow+1)
+	return lateness
 }
 
 func appendLayout(dst []byte, l layout) []byte {

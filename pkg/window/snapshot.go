@@ -9,7 +9,7 @@ import (
 	"pencere/pkg/rowkey"
 )
 
-// Snapshot is a store's open windows and its watermark at one moment. It is for one goroutine, which need not be the store's:
+// Snapshot is a store's windows and its watermark at one moment. It is for one goroutine, which need not be the store's:
 // the store goes on meanwhile.
 //
 // Groups and keys are only ever appended, so a snapshot shares what there is of them with its store; only values of aggregates
@@ -51,7 +51,7 @@ func (s *Snapshot) Release() {
 func (s *Snapshot) Encode(w io.Writer, maxParallelism int) error {
 	head := binary.AppendVarint(nil, int64(s.watermark))
 	head = binary.AppendUvarint(head, uint64(maxParallelism))
-	k := checkpoint.NewKeyedWriter(w, appendLayout(head, layoutOf(s.config)))
+	k := checkpoint.NewKeyedWriter(w, appendLayout(head, layoutOf(s.config).withLateness(s.config)))
 	sorted := make([]sortedGroups, len(s.panes))
 	for i, p := range s.panes {
 		sorted[i] = sortByKeyGroup(p, maxParallelism)

@@ -62,7 +62,8 @@ func (c Config) Result() (sqltype.Schema, error) {
 	return append(result, sqltype.Column{Name: StartColumn, Type: bound}, sqltype.Column{Name: EndColumn, Type: bound}), nil
 }
 
-// Store holds the open windows of one subtask. A window's groups keep the order in which their first rows came.
+// Store holds the open windows of one subtask, and those that have fired and may still take rows. A window's groups keep the order
+// in which their first rows came.
 //
 // A fired window's memory is kept for the next one, unless it is far more than was used.
 type Store struct {
@@ -118,7 +119,7 @@ func NewStore(config Config) (*Store, error) {
 type Added struct {
 	New       int // rows that opened a group
 	Collapsed int // rows that joined one
-	Late      int // rows whose window had fired by the watermark of this subtask, not taken: their split was idle and came back
+	Late      int // rows whose window had expired by the watermark of this subtask, not taken: their split was idle and came back
 }
 
 // Add takes a batch of rows of one split, by its number in the job, 0 or more, with the columns of Config.Input. The error says
@@ -146,6 +147,7 @@ func (s *Store) Add(split int32, batch arrow.RecordBatch) (Added, error) {
 			fresh := s.group(p, hashes, from, to)
 			p.attribute(split, first)
 			s.accumulate(p, columns[len(s.keys):], from, to)
+			p.joined(first, s.groups[from:to], len(p.accumulators) > 0)
 			added.New += fresh
 			added.Collapsed += to - from - fresh
 		}
@@ -171,8 +173,20 @@ func (s *Store) check(batch arrow.RecordBatch) error {
 	return nil
 }
 
-// open returns the open window that begins at start, making it if need be, or nil when it has fired.
+// open returns the window that begins at start, making it if need be, or nil when it has expired.
 func (s *Store) open(start int64) *pane {
+	if s.config.Window.Expired(start, s.watermark) {
+		return nil
+	}
+	p, fresh := s.pane(start)
+	if fresh {
+		p.fired = s.watermark >= p.deadline
+	}
+	return p
+}
+
+// pane returns the window that begins at start, and whether it made it.
+func (s *Store) pane(start int64) (p *pane, fresh bool) {
 	i, found := slices.BinarySearchFunc(s.panes, start, func(p *pane, start int64) int {
 		switch {
 		case p.start < start:
@@ -184,16 +198,12 @@ func (s *Store) open(start int64) *pane {
 		}
 	})
 	if found {
-		return s.panes[i]
+		return s.panes[i], false
 	}
-	deadline := s.config.Window.deadline(start)
-	if s.watermark >= deadline {
-		return nil
-	}
-	p := s.takePane()
-	p.start, p.deadline = start, deadline
+	p = s.takePane()
+	p.start, p.deadline, p.expiry = start, s.config.Window.deadline(start), s.config.Window.expiry(start)
 	s.panes = slices.Insert(s.panes, i, p)
-	return p
+	return p, true
 }
 
 func (s *Store) takePane() *pane {
@@ -246,36 +256,52 @@ const (
 	maxText = 16 << 20
 )
 
-// Fire closes the windows that watermark w closes and emits their results, the earliest window first, in batches of at most
-// 4096 rows with the columns of Config.Result. emit owns the batch: it releases it. An error of emit ends Fire and is returned
-// as it is; the store is then of no further use. A watermark that is not newer than the last does nothing.
+// Fire emits the results of the windows that watermark w closes, the earliest window first, in batches of at most 4096 rows with the
+// columns of Config.Result, and forgets those that it expires. emit owns the batch: it releases it. An error of emit ends Fire and
+// is returned as it is; the store is then of no further use. A watermark that is not newer than the last does nothing.
 func (s *Store) Fire(w eventtime.Watermark, emit func(arrow.RecordBatch) error) error {
 	if w <= s.watermark {
 		return nil
 	}
 	s.watermark = w
-	open := s.panes[:0]
+	kept := s.panes[:0]
 	for _, p := range s.panes {
-		if w < p.deadline {
-			open = append(open, p)
-			continue
-		}
-		if err := s.emit(p, emit); err != nil {
+		if err := s.fire(p, emit); err != nil {
 			return err
 		}
-		p.eachRun(func(split int32, first, end int) {
-			s.counts.Of(split).Add(ledger.Entry{Emitted: int64(end - first), Open: int64(first - end)})
-		})
-		s.recycle(p)
+		if w < p.expiry {
+			kept = append(kept, p)
+		} else {
+			s.recycle(p)
+		}
 	}
-	clear(s.panes[len(open):])
-	s.panes = open
+	clear(s.panes[len(kept):])
+	s.panes = kept
 	return nil
 }
 
-func (s *Store) emit(p *pane, emit func(arrow.RecordBatch) error) error {
-	for first := 0; first < p.groups.count; {
-		count := s.collect(p, first)
+// fire emits a window if the watermark closes it and it has not fired.
+func (s *Store) fire(p *pane, emit func(arrow.RecordBatch) error) error {
+	switch {
+	case s.watermark < p.deadline:
+		return nil
+	case p.fired:
+		return s.update(p, emit)
+	}
+	if err := s.emit(p, 0, p.groups.count, emit); err != nil {
+		return err
+	}
+	p.eachRun(func(split int32, first, end int) {
+		s.counts.Of(split).Add(ledger.Entry{Emitted: int64(end - first), Open: int64(first - end)})
+	})
+	p.fired = true
+	return nil
+}
+
+// emit emits the groups from first up to end.
+func (s *Store) emit(p *pane, first, end int, emit func(arrow.RecordBatch) error) error {
+	for first < end {
+		count := s.collect(p, first, end)
 		if err := emit(s.results(p, first, count)); err != nil {
 			return err
 		}
@@ -284,11 +310,11 @@ func (s *Store) emit(p *pane, emit func(arrow.RecordBatch) error) error {
 	return nil
 }
 
-// collect gathers the keys of the next batch, which begins with group first, and returns how many there are.
-func (s *Store) collect(p *pane, first int) int {
+// collect gathers the keys of the next batch, which begins with group first and ends before end, and returns how many there are.
+func (s *Store) collect(p *pane, first, end int) int {
 	s.batch = s.batch[:0]
 	text := 0
-	for i := first; i < p.groups.count && len(s.batch) < maxRows; i++ {
+	for i := first; i < end && len(s.batch) < maxRows; i++ {
 		key := p.keys.at(p.groups.at(uint32(i)).key)
 		text += len(key)
 		for _, a := range p.accumulators {
@@ -346,11 +372,22 @@ type OpenWindow struct {
 
 // OpenWindows returns the windows that have not fired, by start.
 func (s *Store) OpenWindows() []OpenWindow {
-	windows := make([]OpenWindow, len(s.panes))
-	for i, p := range s.panes {
-		windows[i] = OpenWindow{
-			Start: p.start, End: s.config.Window.End(p.start), FiresAt: p.deadline, Groups: p.groups.count, Bytes: p.memory(),
+	var windows []OpenWindow
+	for _, p := range s.panes {
+		if !p.fired {
+			windows = append(windows, OpenWindow{
+				Start: p.start, End: s.config.Window.End(p.start), FiresAt: p.deadline, Groups: p.groups.count, Bytes: p.memory(),
+			})
 		}
 	}
 	return windows
+}
+
+// Memory returns about how many bytes all windows take, those too that have fired.
+func (s *Store) Memory() int64 {
+	var bytes int64
+	for _, p := range s.panes {
+		bytes += p.memory()
+	}
+	return bytes
 }

@@ -23,6 +23,8 @@ type Tumbling struct {
 	Offset int64 // ms
 	// Zone is the session time zone of a TIMESTAMP_LTZ time column; nil for TIMESTAMP.
 	Zone *time.Location
+	// Lateness is for how many ms after its end a window still takes rows, 0 or more: Flink's allowedLateness.
+	Lateness int64
 }
 
 // Start returns the start of the window of a row time in ms.
@@ -56,6 +58,18 @@ func (t Tumbling) deadline(start int64) eventtime.Watermark {
 		last = timerInstant(last, t.Zone)
 	}
 	return eventtime.Watermark(last)
+}
+
+// Expired reports whether watermark w is that by which the window that begins at start has taken its last row.
+func (t Tumbling) Expired(start int64, w eventtime.Watermark) bool { return w >= t.expiry(start) }
+
+// expiry is the least watermark that expires a window.
+func (t Tumbling) expiry(start int64) eventtime.Watermark {
+	deadline := t.deadline(start)
+	if deadline > eventtime.End-eventtime.Watermark(t.Lateness) {
+		return eventtime.End
+	}
+	return deadline + eventtime.Watermark(t.Lateness)
 }
 
 func (t Tumbling) zoned() bool { return t.Zone != nil && t.Zone != time.UTC }

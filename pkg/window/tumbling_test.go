@@ -30,6 +30,9 @@ func drawWindow(t *rapid.T) window.Tumbling {
 		}
 		w.Zone = zone
 	}
+	if rapid.Bool().Draw(t, "allows lateness") {
+		w.Lateness = rapid.Int64Range(1, 2*w.Size).Draw(t, "lateness")
+	}
 	return w
 }
 
@@ -156,7 +159,7 @@ func TestAssigner(t *testing.T) {
 					models[split].Observe(ms)
 				}
 				starts = append(starts, w.Start(ms))
-				late = append(late, w.Fired(w.Start(ms), before))
+				late = append(late, w.Expired(w.Start(ms), before))
 			}
 			got.Reset()
 			a.Assign(&got, b.NewArray(), splits[split])

@@ -116,3 +116,17 @@ func TestDeadLettersToTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// Rows within the allowed lateness are written after their window has fired: each group once, whatever dies, and what comes later is
+// a dead letter.
+func TestAllowedLatenessExactlyOnce(t *testing.T) {
+	for _, parallelism := range []int{1, 2} {
+		for seed := range uint64(3) {
+			t.Run(fmt.Sprintf("parallelism=%d,seed=%d", parallelism, seed), func(t *testing.T) {
+				t.Parallel()
+				c := newChaos(t, seed)
+				c.run(spec{parallelism: parallelism, restarts: 1000, window: 10 * time.Second, lateness: 50 * time.Second, deadLetters: true})
+			})
+		}
+	}
+}

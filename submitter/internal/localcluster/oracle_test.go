@@ -24,6 +24,7 @@ type spec struct {
 	idleAfter   time.Duration
 	discovery   time.Duration
 	window      time.Duration // 2 minutes when 0
+	lateness    time.Duration // that the window allows
 	passThrough bool          // without a window
 	group       string        // of consumers, none when empty
 	restarts    int           // how often the job may begin again
@@ -58,6 +59,9 @@ func (s spec) yaml(brokers []string, dir string) string {
 	if s.deadLetters {
 		onError, late = "dead_letter", ", late: dead_letter"
 		dead = fmt.Sprintf("dead_letters: {csv: {path: %q}}\n", deadLetterDir(dir))
+	}
+	if s.lateness > 0 {
+		late += fmt.Sprintf(", allowed_lateness: %dms", s.lateness.Milliseconds())
 	}
 	restart := "{type: none}"
 	if s.restarts > 0 {
@@ -142,7 +146,7 @@ func (s spec) judge(topic partitions) (rows []string, late int, dead []string) {
 				continue
 			}
 			start := r.ms - mod(r.ms, s.size().Milliseconds())
-			isLate := highest-5000 >= start+s.size().Milliseconds()-1
+			isLate := highest-5000 >= start+s.size().Milliseconds()-1+s.lateness.Milliseconds()
 			if r.time != nil {
 				highest = max(highest, r.ms)
 			}

@@ -342,8 +342,12 @@ func (s *Source) lateness(row int32) string {
 	if windows.Zone != nil {
 		reached = reached.In(windows.Zone)
 	}
-	return fmt.Sprintf("late: the window from %s to %s was closed by the watermark %s of its partition",
-		begin.Format(layout), end.Format(layout), reached.Format(layout))
+	lateness := ""
+	if allowed := s.program.Job.Window.AllowedLateness; allowed > 0 {
+		lateness = fmt.Sprintf(", which takes rows for %s after its end,", allowed)
+	}
+	return fmt.Sprintf("late: the window from %s to %s%s was closed by the watermark %s of its partition",
+		begin.Format(layout), end.Format(layout), lateness, reached.Format(layout))
 }
 
 // take keeps the rows that keep names, in ascending order.

@@ -52,12 +52,18 @@ func (w *Window) Restore(state io.ReaderAt, size int64, keyGroups checkpoint.Key
 	if err := w.store.Restore(state, size, keyGroups); err != nil {
 		return fmt.Errorf("restore windows: %w", err)
 	}
-	open := w.store.OpenWindows()
+	w.count()
+	return nil
+}
+
+// count shows the open windows and their groups.
+func (w *Window) count() {
+	open, groups := w.store.OpenWindows(), 0
 	for _, o := range open {
-		w.counters.OpenGroups.Add(int64(o.Groups))
+		groups += o.Groups
 	}
 	w.counters.OpenWindows.Store(int64(len(open)))
-	return nil
+	w.counters.OpenGroups.Store(int64(groups))
 }
 
 // NextToFire returns the n open windows that begin first, or all when there are fewer.
@@ -83,7 +89,7 @@ func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (do
 	switch e.Kind {
 	case exchange.Batch:
 		w.inputs.SetIdle(input, false)
-		return false, w.add(e.Split, e.Batch)
+		return false, w.add(ctx, e.Split, e.Batch)
 	case exchange.Watermark:
 		w.inputs.SetIdle(input, false)
 		w.inputs.Update(input, e.Watermark)
@@ -102,7 +108,7 @@ func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (do
 	return w.open == 0, nil
 }
 
-func (w *Window) add(split int32, batch arrow.RecordBatch) error {
+func (w *Window) add(ctx context.Context, split int32, batch arrow.RecordBatch) error {
 	defer batch.Release()
 	w.counters.RecordsIn.Add(batch.NumRows())
 	added, err := w.store.Add(split, batch)
@@ -111,26 +117,38 @@ func (w *Window) add(split int32, batch arrow.RecordBatch) error {
 	}
 	w.counters.Collapsed.Add(int64(added.Collapsed))
 	w.counters.LateAfterIdle.Add(int64(added.Late))
-	w.counters.OpenGroups.Add(int64(added.New))
+	if err := w.WriteAnew(ctx); err != nil {
+		return err
+	}
+	w.count()
 	return w.checkBudget()
+}
+
+// WriteAnew writes the rows of groups that have changed since their window fired. Rows that are added within the allowed lateness do
+// that, and so may Restore.
+func (w *Window) WriteAnew(ctx context.Context) error {
+	return w.store.Update(func(batch arrow.RecordBatch) error { return w.write(ctx, batch) })
+}
+
+// write writes rows of a window.
+func (w *Window) write(ctx context.Context, batch arrow.RecordBatch) error {
+	w.fired = true
+	w.sink.InWindow(bounds(batch))
+	return w.sink.Rows(ctx, Rows{Batch: batch})
 }
 
 // checkBudget fails the job before its windows take memory that the taskmanager does not have.
 func (w *Window) checkBudget() error {
-	open := w.store.OpenWindows()
-	w.counters.OpenWindows.Store(int64(len(open)))
-	if w.budget == 0 {
-		return nil
-	}
-	var bytes int64
-	for _, o := range open {
-		bytes += o.Bytes
+	bytes := int64(0)
+	if w.budget > 0 {
+		bytes = w.store.Memory()
 	}
 	if bytes <= w.budget {
 		return nil
 	}
 	return fmt.Errorf("%s: %d open windows hold %d MiB, more than this taskmanager's %d MiB of state: "+
-		"give taskmanagers more --memory, run more of them, or make the window smaller", w.name, len(open), bytes>>20, w.budget>>20)
+		"give taskmanagers more --memory, run more of them, or make the window or its allowed lateness smaller",
+		w.name, w.counters.OpenWindows.Load(), bytes>>20, w.budget>>20)
 }
 
 // advance fires the windows that the inputs have passed.
@@ -141,19 +159,12 @@ func (w *Window) advance(ctx context.Context) error {
 	}
 	w.reached = watermark
 	w.counters.InputWatermark.Store(int64(watermark))
-	rows := int64(0)
-	err := w.store.Fire(watermark, func(batch arrow.RecordBatch) error {
-		rows += batch.NumRows()
-		w.sink.InWindow(bounds(batch))
-		return w.sink.Rows(ctx, Rows{Batch: batch})
-	})
+	err := w.store.Fire(watermark, func(batch arrow.RecordBatch) error { return w.write(ctx, batch) })
 	if err != nil {
 		return err
 	}
-	if rows > 0 {
-		w.counters.OpenGroups.Add(-rows)
-		w.counters.OpenWindows.Store(int64(len(w.store.OpenWindows())))
-		w.fired = true
+	if w.fired {
+		w.count()
 	}
 	return w.sink.Watermark(ctx, watermark)
 }

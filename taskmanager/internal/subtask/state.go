@@ -104,7 +104,7 @@ func (s *Subtask) restoreKeyed(ctx context.Context, chain *operator.Window) erro
 			return err
 		}
 	}
-	return nil
+	return chain.WriteAnew(ctx)
 }
 
 // load returns the bytes that a handle leads to.
