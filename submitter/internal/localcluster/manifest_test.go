@@ -27,7 +27,7 @@ func (j job) proved(topic partitions, rows int) {
 	j.t.Helper()
 	report := j.report()
 	if !report.Proved() || len(report.Jobs) != 1 || len(report.Notes) > 0 {
-		j.t.Fatalf("not proved:\n%s", report)
+		j.t.Fatalf("not proved, or not by this one job, or with notes:\n%s", report)
 	}
 	if got := int(report.Totals.Rows); got != rows {
 		j.t.Errorf("%d rows are proved, want %d", got, rows)
