@@ -224,6 +224,7 @@ func (a *arena) backfill(ctx context.Context, f *feed) (finished []*chaosJob, er
 		if err := j.compare(kind.expect(topic, true)); err != nil {
 			return finished, err
 		}
+		finished = append(finished, j)
 	}
 	return finished, nil
 }
