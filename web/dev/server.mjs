@@ -130,6 +130,25 @@ function checkpoints(j) {
   };
 }
 
+function why(j) {
+  const end = Math.floor(mark(j) / 120_000) * 120_000;
+  const missing = end + 4_999;
+  const split = (partition, watermark, silent, rest = {}) => ({ topic: 'sahibinden', partition, 'current-offset': 81_204, 'end-offset': 81_204, state: 'reading', reason: '', watermark, idle: false, silent, ...rest });
+  const text = (ms) => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+  return {
+    findings: [
+      { severity: 'problem', kind: 'watermark-held-back', 'vertex-id': '', splits: [{ topic: 'sahibinden', partition: 3 }],
+        sentence: `Partition 3 holds the watermark back, without a record for 19 min: the others have passed the end of window [${text(end - 120_000)}, ${text(end)}) with 1,204 rows.`,
+        remedy: `Set source.watermark.idle_after, for example to 30s, and silent partitions are left out; or write a record of partition 3 with timestamp_column ≥ ${text(missing)}.` },
+      { severity: 'note', kind: 'rows-late', 'vertex-id': '', splits: [], sentence: '3 rows of 120,400 were late: the rows before in the same partition had already ended the window.', remedy: '' },
+    ],
+    facts: {
+      'open-windows': 2, windows: [{ start: end - 120_000, end, 'fires-at': end - 1, groups: 1204 }, { start: end, end: end + 120_000, 'fires-at': end + 119_999, groups: 87 }],
+      splits: [split(0, mark(j), 200), split(1, mark(j) - 900, 350), split(2, mark(j) - 600_000, 45_000, { idle: true }), split(3, end - 60_000, 1_140_000, { 'missing-event-time': missing })],
+    },
+  };
+}
+
 function ledger(j) {
   const names = ['read', 'emitted', 'filtered', 'late', 'dead-lettered', 'skipped', 'collapsed', 'open'];
   const rows = Array.from({ length: Math.min(j.parallelism * 2, 1200) }, (_, p) => {
@@ -210,6 +229,7 @@ function answer(method, path, query) {
   if (kind === 'splits') return { splits: splits(j) };
   if (kind === 'checkpoints') return v ? { mode: 'exactly_once', interval: 10_000, timeout: 600_000, min_pause: 200, max_concurrent: 1, tolerable_failed_checkpoints: 0 } : checkpoints(j);
   if (kind === 'ledger') return ledger(j);
+  if (kind === 'why') return why(j);
   if (kind === 'files') return v ? (query.get('rows') && !v.includes('-3-') ? preview : [404, { errors: [`part file ${v}: not on the jobmanager's disk`] }]) : files(j);
   const index = j.shape.findIndex((_, i) => vid(j, i) === v);
   if (!what) return { id: v, name: j.shape[index][0], parallelism: j.parallelism, maxParallelism: 128, now: Date.now(), subtasks: subtasks(j, index), aggregated: {} };

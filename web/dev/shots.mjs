@@ -16,6 +16,7 @@ const pages = {
   job: `#/jobs/${kdv}`,
   join: `#/jobs/${named('orders')}`,
   wide: `#/jobs/${named('wide')}`,
+  why: `#/jobs/${kdv}/why`,
   source: `#/jobs/${kdv}/source`,
   checkpoints: `#/jobs/${kdv}/checkpoints`,
   ledger: `#/jobs/${kdv}/ledger`,

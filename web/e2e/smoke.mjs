@@ -131,7 +131,7 @@ const steps = {
 
   async 'nothing is wider than the window, down to 800 px'() {
     await page.setViewportSize({ width: 800, height: 900 });
-    for (const hash of ['', `jobs/${job.jid}`, `jobs/${job.jid}/source`, `jobs/${job.jid}/checkpoints`, `jobs/${job.jid}/ledger`, `jobs/${job.jid}/files`, `jobs/${job.jid}/spec`]) {
+    for (const hash of ['', `jobs/${job.jid}`, `jobs/${job.jid}/why`, `jobs/${job.jid}/source`, `jobs/${job.jid}/checkpoints`, `jobs/${job.jid}/ledger`, `jobs/${job.jid}/files`, `jobs/${job.jid}/spec`]) {
       await page.goto(`${base}/#/${hash}`);
       await page.locator('.panel').first().waitFor();
       const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -231,6 +231,40 @@ export interface Ledger {
   splits: SplitFates[];
 }
 
+// Finding says why a job gives no output, and what to do about it.
+export interface Finding {
+  severity: 'problem' | 'waiting' | 'ok' | 'note';
+  kind: string;
+  sentence: string;
+  remedy: string; // "" when there is nothing to do
+}
+
+// WhySplit is a split as far as windows wait for it.
+export interface WhySplit {
+  topic: string;
+  partition: number;
+  'current-offset': number;
+  'end-offset': number; // -1 unknown
+  state: 'reading' | 'waiting' | 'finished';
+  watermark: number;
+  idle: boolean; // left out of the watermark
+  silent: number; // for how long no record has come
+  'missing-event-time'?: number; // from which on a record lets the first of the windows fire; absent when it does not hold that back
+}
+
+export interface OpenWindow {
+  start: number;
+  end: number;
+  'fires-at': number; // the least watermark that fires it
+  groups: number;
+}
+
+// Why has the findings, the most likely cause first, and what they rest on.
+export interface Why {
+  findings: Finding[];
+  facts: { splits: WhySplit[]; windows: OpenWindow[]; 'open-windows': number };
+}
+
 // ApiError is an answer of the jobmanager that is not the one asked for.
 export class ApiError extends Error {
   readonly status: number;
@@ -345,6 +379,7 @@ export const api = {
   checkpoints: (id: string, s: AbortSignal) => getJSON<Checkpoints>(`${job(id)}/checkpoints`, s),
   checkpointConfig: (id: string, s: AbortSignal) => getJSON<CheckpointConfig>(`${job(id)}/checkpoints/config`, s),
   ledger: (id: string, s: AbortSignal) => getJSON<Ledger>(`${job(id)}/ledger`, s),
+  why: (id: string, s: AbortSignal) => getJSON<Why>(`${job(id)}/why`, s),
   cancel: async (id: string) => {
     const headers = { 'Content-Type': 'application/json' };
     await request(`${job(id)}?mode=cancel`, { method: 'PATCH', body: '{}', headers });

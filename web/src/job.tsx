@@ -13,6 +13,7 @@ import { SourceTab } from './source';
 import { SpecTab } from './spec';
 import { terminal } from './state';
 import { Badge, Confirm, CopyButton, Empty, Instant, Loading, TaskCounts } from './ui';
+import { WhyTab } from './why';
 
 type JobRoute = Extract<Route, { page: 'job' }>;
 
@@ -41,6 +42,7 @@ export function JobPage({ route, interval, mayCancel }: { route: JobRoute; inter
 function Tab({ route, job, interval }: { route: JobRoute; job: Job; interval: number }) {
   switch (route.tab) {
     case 'overview': return <JobOverviewTab job={job} selected={route.vertex} interval={interval} />;
+    case 'why': return <WhyTab id={job.jid} interval={interval} />;
     case 'source': return <SourceTab id={job.jid} interval={interval} />;
     case 'checkpoints': return <CheckpointsTab job={job} interval={interval} />;
     case 'ledger': return <LedgerTab id={job.jid} interval={interval} />;
@@ -86,7 +88,7 @@ function allTasks(job: Job): Record<string, number> {
 }
 
 const tabNames: Record<JobTab, string> = {
-  overview: 'Overview', source: 'Source', checkpoints: 'Checkpoints', ledger: 'Ledger', files: 'Files', exceptions: 'Exceptions', spec: 'Spec',
+  overview: 'Overview', why: 'Why', source: 'Source', checkpoints: 'Checkpoints', ledger: 'Ledger', files: 'Files', exceptions: 'Exceptions', spec: 'Spec',
 };
 
 function Tabs({ job, tab }: { job: Job; tab: JobTab }) {

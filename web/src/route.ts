@@ -2,7 +2,7 @@
 // sees one page only, so any address can be sent to a colleague and nothing depends on how the UI is mounted.
 import { useSyncExternalStore } from 'react';
 
-export const jobTabs = ['overview', 'source', 'checkpoints', 'ledger', 'files', 'exceptions', 'spec'] as const;
+export const jobTabs = ['overview', 'why', 'source', 'checkpoints', 'ledger', 'files', 'exceptions', 'spec'] as const;
 export type JobTab = (typeof jobTabs)[number];
 
 export type Route =

@@ -19,9 +19,11 @@ const tones: Record<string, Tone> = {
   RECONCILING: 'busy',
   PENDING: 'busy',
   'IN-PROGRESS': 'good',
+  PROBLEM: 'bad',
+  OK: 'good',
 };
 
-// tone gives the tone of any state of a job, a subtask, a split or a part file.
+// tone gives the tone of any state of a job, a subtask, a split or a part file, and of the severity of a finding.
 export function tone(state: string): Tone {
   return tones[state.toUpperCase()] ?? 'off';
 }

@@ -10,6 +10,7 @@ import { poller } from './poll';
 import { jobHref, parse } from './route';
 import { taskCounts, terminal, tone } from './state';
 import { sorted, visible, type Column } from './table';
+import { distance, splitState, wants } from './why';
 import { highlight } from './yaml';
 
 describe('state', () => {
@@ -75,8 +76,28 @@ describe('ledger', () => {
   });
 });
 
+describe('why', () => {
+  const split = { topic: 't', partition: 0, 'current-offset': 5, 'end-offset': 5, state: 'reading', watermark: 1_741_089_300_000, idle: false, silent: 900 } as const;
+  test('a split that holds the next window back says which record it lacks', () => {
+    expect(wants({ ...split, 'missing-event-time': 1_741_089_364_999 })).toBe('≥ 2025-03-04 11:56:04.999 UTC');
+    expect(wants(split)).toBe('–');
+  });
+  test('an idle split is shown as such, and never hides that it waits for a broker', () => {
+    expect([split, { ...split, idle: true }, { ...split, idle: true, state: 'waiting' as const }].map(splitState)).toEqual(['reading', 'idle', 'waiting']);
+  });
+  test('the distance of a window is that of the slowest split that counts', () => {
+    const window = { start: 0, end: 1_741_089_360_000, 'fires-at': 1_741_089_359_999, groups: 1 };
+    expect(distance(window, [split, { ...split, watermark: 1_741_089_340_000 }])).toBe('59 s');
+    expect(distance(window, [split, { ...split, watermark: 0, idle: true }, { ...split, watermark: 0, state: 'finished' }])).toBe('59 s');
+    expect(distance(window, [{ ...split, watermark: -9_223_372_036_854_775_808 }])).toBe('no watermark yet');
+    expect(distance(window, [{ ...split, idle: true }, { ...split, idle: true, watermark: 0 }])).toBe('59 s');
+    expect(distance(window, [{ ...split, watermark: 1_741_089_360_000 }])).toBe('due');
+    expect(distance(window, [])).toBe('–');
+  });
+});
+
 describe('routes', () => {
-  test.each(['#/jobs/caf2', '#/jobs/caf2/files?file=part-a+b%26c.csv', '#/jobs/caf2?vertex=cbc3', '#/jobs/caf2/ledger', '#/jobs/a%2Fb/spec'])('%s is read as it is written', (hash) => {
+  test.each(['#/jobs/caf2', '#/jobs/caf2/files?file=part-a+b%26c.csv', '#/jobs/caf2?vertex=cbc3', '#/jobs/caf2/ledger', '#/jobs/caf2/why', '#/jobs/a%2Fb/spec'])('%s is read as it is written', (hash) => {
     const route = parse(hash);
     if (route.page !== 'job') throw new Error('not a job');
     expect(jobHref(route.id, route.tab, { ...(route.vertex && { vertex: route.vertex }), ...(route.file && { file: route.file }) })).toBe(hash);

@@ -22,11 +22,11 @@ func (e *explainer) eventTime() {
 	}
 	holding, ahead := e.holding()
 	switch {
+	case len(holding) > 0 && ahead:
+		e.heldBack(holding)
 	case e.allSilent() && e.Records.Read > 0:
 		e.inputSilent(holding)
 		return
-	case len(holding) > 0 && ahead:
-		e.heldBack(holding)
 	}
 	e.next(holding)
 }
