@@ -44,8 +44,11 @@ type pipeline struct {
 	sent []*controlv1.ConnectRequest
 }
 
-func newPipeline(t *testing.T, dir string) *pipeline {
-	job, err := jobspec.Parse("job.yaml", []byte(fmt.Sprintf(spec, "", dir)+windowed), func(string) (string, bool) { return "", false })
+func newPipeline(t *testing.T, dir string) *pipeline { return newPipelineOf(t, dir, windowed) }
+
+// newPipelineOf is newPipeline with another window, and what else the job says.
+func newPipelineOf(t *testing.T, dir, more string) *pipeline {
+	job, err := jobspec.Parse("job.yaml", []byte(fmt.Sprintf(spec, "", dir)+more), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,6 +278,34 @@ func TestRestorePublishes(t *testing.T) {
 		p.start(1, c)
 		if rows := p.rows(); !slices.Equal(rows, []string{"10", "15"}) {
 			t.Errorf("rows %v", rows)
+		}
+	})
+}
+
+// So it is with dead letters, of all the sources there were; those of a checkpoint that never was are gone.
+func TestRestorePublishesDeadLetters(t *testing.T) {
+	dir, dead := t.TempDir(), t.TempDir()
+	more := fmt.Sprintf("window: {tumble: 1m, group_by: [id], late: dead_letter}\ndead_letters: {csv: {path: %q}}\n", dead)
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipelineOf(t, dir, more)
+		defer p.stop()
+		p.start(2, nil)
+		p.put(0, 3, 10, 70, 5)
+		p.put(1, 4, 15, 80, 6, 7)
+		c := p.checkpoint(1)
+		if n := published(t, dead); n != 0 {
+			t.Errorf("%d dead letters are published before their checkpoint is committed", n)
+		}
+		p.put(0, 4, 9)
+		p.checkpoint(2)
+		p.stop()
+		p.start(1, c)
+		if n, ledger := published(t, dead), p.checkpoint(3).Ledger().Total(); n != 3 || ledger.DeadLettered != 3 || ledger.Late != 0 {
+			t.Errorf("%d dead letters are published, the ledger has %+v", n, ledger)
+		}
+		left, err := filepath.Glob(filepath.Join(dead, ".part-*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	})
 }
