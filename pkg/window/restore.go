@@ -16,8 +16,8 @@ import (
 )
 
 // Restore takes over the groups of a range of key groups from what Snapshot.Encode wrote: size bytes of r. It is called on a new
-// store, once for each old subtask that had some of these key groups. The store's watermark is the least of theirs, so that
-// nothing is late that any of them still waited for.
+// store, once for each old subtask that had some of these key groups, with just those that it had. The store's watermark is the least
+// of theirs, so that nothing is late that any of them still waited for; a window that fired in one of them stays fired for its key groups.
 //
 // Errors are *MismatchError when the state was made by a job that groups otherwise, *checkpoint.CorruptError, and those of r. The
 // store is of no further use then.
@@ -33,6 +33,7 @@ func (s *Store) Restore(r io.ReaderAt, size int64, keyGroups checkpoint.KeyGroup
 	if maxParallelism == 0 {
 		d.Fail("no key groups")
 	}
+	further := readAhead(d, maxParallelism)
 	if err := d.Finish(); err != nil {
 		return err
 	}
@@ -42,8 +43,11 @@ func (s *Store) Restore(r io.ReaderAt, size int64, keyGroups checkpoint.KeyGroup
 	if !s.restored || watermark < s.watermark {
 		s.restored, s.watermark = true, watermark
 	}
+	s.maxParallelism = maxParallelism
+	s.restoreAhead(keyGroups, watermark, further)
 	return reader.Each(keyGroups, func(keyGroup int, payload []byte) error {
 		d := checkpoint.NewDecoder("window's state", payload)
+		old.watermark = reached(keyGroup, watermark, further)
 		old.belongs = func(hash uint64) bool { return rowkey.KeyGroup(hash, maxParallelism) == keyGroup }
 		for d.Len() > 0 {
 			s.restoreGroups(d, old)

@@ -17,13 +17,14 @@ import (
 type Snapshot struct {
 	config    Config
 	watermark eventtime.Watermark
+	ahead     []ahead
 	panes     []*pane // without slots
 	shared    []*pane // the store's, whose memory panes read
 }
 
 // Snapshot returns the state as it is now. It must be released.
 func (s *Store) Snapshot() *Snapshot {
-	snapshot := &Snapshot{config: s.config, watermark: s.watermark}
+	snapshot := &Snapshot{config: s.config, watermark: s.watermark, ahead: s.aheadOf(s.watermark)}
 	for _, p := range s.panes {
 		frozen := &pane{start: p.start, groups: p.groups.share(), keys: p.keys.share(), runs: p.runs}
 		for _, a := range p.accumulators {
@@ -46,12 +47,13 @@ func (s *Snapshot) Release() {
 
 // Encode writes the state by key group, of which there are maxParallelism, as keyed state of package checkpoint. Errors are w's.
 //
-// The head is the watermark, maxParallelism, and what Restore checks of the configuration. A key group holds windows to its end,
+// The head is the watermark, maxParallelism, what Restore checks of the configuration, and the ranges of key groups
+// that are further than the watermark, if there are any. A key group holds windows to its end,
 // each as its start, the number of its groups, their splits and keys, and then the values of each aggregate.
 func (s *Snapshot) Encode(w io.Writer, maxParallelism int) error {
 	head := binary.AppendVarint(nil, int64(s.watermark))
 	head = binary.AppendUvarint(head, uint64(maxParallelism))
-	k := checkpoint.NewKeyedWriter(w, appendLayout(head, layoutOf(s.config).withLateness(s.config)))
+	k := checkpoint.NewKeyedWriter(w, appendAhead(appendLayout(head, layoutOf(s.config).withLateness(s.config)), s.ahead))
 	sorted := make([]sortedGroups, len(s.panes))
 	for i, p := range s.panes {
 		sorted[i] = sortByKeyGroup(p, maxParallelism)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"pgregory.net/rapid"
 
 	"pencere/pkg/checkpoint"
@@ -75,13 +76,19 @@ func (c cut) restore(t fatal, files [][]byte, subtasks int) *runningJob {
 	for i, s := range j.stores {
 		var own checkpoint.KeyGroups
 		own.First, own.Last = rowkey.Range(i, subtasks, maxParallelism)
-		for _, file := range files {
-			if err := s.Restore(bytes.NewReader(file), int64(len(file)), own); err != nil {
+		for n, file := range files {
+			if err := s.Restore(bytes.NewReader(file), int64(len(file)), both(own, n, len(files))); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	return j
+}
+
+// both is what a range of key groups has in common with that of the old subtask n.
+func both(own checkpoint.KeyGroups, n, subtasks int) checkpoint.KeyGroups {
+	first, last := rowkey.Range(n, subtasks, maxParallelism)
+	return checkpoint.KeyGroups{First: max(own.First, first), Last: min(own.Last, last)}
 }
 
 // A job that goes on from a snapshot, at whatever parallelism, has the result that it would have had, and so does the job that
@@ -236,27 +243,59 @@ func TestStoreLedger(t *testing.T) {
 	}
 }
 
-// The watermark is part of the state: a window that had fired stays closed.
+// The watermark is part of the state: a window that had fired stays closed, for just the key groups of the subtask that fired it,
+// until the others have caught up, and over further snapshots.
 func TestRestoredWatermark(t *testing.T) {
-	var files [][]byte
-	for _, w := range []eventtime.Watermark{300, 199, 250} {
-		s := mustStore(t, byText)
-		if err := s.Fire(w, discard); err != nil {
+	old := []struct {
+		watermark eventtime.Watermark
+		keyGroups checkpoint.KeyGroups
+	}{{300, checkpoint.KeyGroups{First: 0, Last: 40}}, {199, checkpoint.KeyGroups{First: 41, Last: 41}}, {250, checkpoint.KeyGroups{First: 42, Last: maxParallelism - 1}}}
+	s := mustStore(t, byText)
+	for _, o := range old {
+		before := mustStore(t, byText)
+		if err := before.Fire(o.watermark, discard); err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, encoded(t, s))
-	}
-	s := mustStore(t, byText)
-	for _, file := range files {
-		if err := restore(s, file); err != nil {
+		file := encoded(t, before)
+		if err := s.Restore(bytes.NewReader(file), int64(len(file)), o.keyGroups); err != nil {
 			t.Fatal(err)
+		}
+	}
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+	}
+	wants := func(s *window.Store, start int64, further bool) {
+		t.Helper()
+		batch := textKeys(t, start, keys...)
+		hashes := batch.Column(int(batch.NumCols()) - 1).(*array.Int64).Values()
+		late := 0
+		for _, hash := range hashes {
+			if keyGroup := rowkey.KeyGroup(uint64(hash), maxParallelism); further && keyGroup <= 40 {
+				late++
+			}
+		}
+		if got := mustAdd(t, s, batch); got.Late != late || got.New != len(keys)-late {
+			t.Errorf("window %d: %+v, want %d late", start, got, late)
 		}
 	}
 	if got := mustAdd(t, s, textKeys(t, 100, "a")); got.Late != 1 {
 		t.Errorf("a row of a window that all had fired: %+v", got)
 	}
-	if got := mustAdd(t, s, textKeys(t, 200, "a")); got.New != 1 {
-		t.Errorf("a row of a window that one had not fired: %+v", got)
+	again := mustStore(t, byText)
+	if err := restore(again, encoded(t, s)); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*window.Store{s, again} {
+		wants(s, 200, true) // of a window that the first of them had fired
+		wants(s, 300, false)
+		if err := s.Fire(400, discard); err != nil {
+			t.Fatal(err)
+		}
+		wants(s, 500, false)
+	}
+	if got, want := encoded(t, s), encoded(t, again); !bytes.Equal(got, want) {
+		t.Error("states differ when all have caught up")
 	}
 }
 

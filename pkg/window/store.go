@@ -79,6 +79,11 @@ type Store struct {
 	spare    *pane   // a fired one, to be reused
 	counts   ledger.Ledger
 	restored bool
+	// ahead are ranges of key groups that are further than watermark, furthest the greatest of theirs. They are few, and gone
+	// as soon as watermark has caught up.
+	ahead          []ahead
+	furthest       eventtime.Watermark
+	maxParallelism int // of the state that was restored
 
 	// Scratch of Add and Fire.
 	encoded rowkey.Keys
@@ -105,6 +110,7 @@ func NewStore(config Config) (*Store, error) {
 		result:    result.Arrow(),
 		codec:     rowkey.New(config.Keys),
 		watermark: eventtime.None,
+		furthest:  eventtime.None,
 	}
 	for i := range config.Aggregates {
 		s.types = append(s.types, result[len(config.Keys)+i].Type)
@@ -136,11 +142,8 @@ func (s *Store) Add(split int32, batch arrow.RecordBatch) (Added, error) {
 
 	var added Added
 	for from := 0; from < len(starts); {
-		to := from + 1
-		for to < len(starts) && starts[to] == starts[from] {
-			to++
-		}
-		if p := s.open(starts[from]); p == nil {
+		to, expired := s.run(starts, hashes, from)
+		if p := s.unless(expired, starts[from]); p == nil {
 			added.Late += to - from
 		} else {
 			first := p.groups.count
@@ -155,6 +158,32 @@ func (s *Store) Add(split int32, batch arrow.RecordBatch) (Added, error) {
 	}
 	s.counts.Of(split).Add(ledger.Entry{Open: int64(added.New), Collapsed: int64(added.Collapsed), Late: int64(added.Late)})
 	return added, nil
+}
+
+// run returns the end of the rows from from on that are of one window, and whether that had expired for all of their keys or for none
+// where they come from.
+func (s *Store) run(starts, hashes []int64, from int) (to int, expired bool) {
+	to = from + 1
+	if s.furthest == eventtime.None {
+		for to < len(starts) && starts[to] == starts[from] {
+			to++
+		}
+		return to, false
+	}
+	expiry := s.config.Window.expiry(starts[from])
+	expired = s.expiredAhead(hashes[from], expiry)
+	for to < len(starts) && starts[to] == starts[from] && s.expiredAhead(hashes[to], expiry) == expired {
+		to++
+	}
+	return to, expired
+}
+
+// unless is open for rows for whose keys the window has expired or not.
+func (s *Store) unless(expired bool, start int64) *pane {
+	if expired {
+		return nil
+	}
+	return s.open(start)
 }
 
 // Ledger returns what became of the rows of each split since the store was made: Emitted, Collapsed, Late (as Added has it), and
@@ -264,6 +293,7 @@ func (s *Store) Fire(w eventtime.Watermark, emit func(arrow.RecordBatch) error) 
 		return nil
 	}
 	s.watermark = w
+	s.caughtUp()
 	kept := s.panes[:0]
 	for _, p := range s.panes {
 		if err := s.fire(p, emit); err != nil {

@@ -100,7 +100,7 @@ func (s *Subtask) restoreKeyed(ctx context.Context, chain *operator.Window) erro
 		if err != nil {
 			return fmt.Errorf("read state of checkpoint %d: %w", s.deploy.GetRestoredId(), err)
 		}
-		if err := chain.Restore(bytes.NewReader(data), int64(len(data)), s.keyGroups()); err != nil {
+		if err := chain.Restore(bytes.NewReader(data), int64(len(data)), keyed.KeyGroups); err != nil {
 			return err
 		}
 	}
