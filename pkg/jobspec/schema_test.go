@@ -109,6 +109,7 @@ source:
     start: latest
     bounded: latest
     discovery_interval: 30s
+    on_data_loss: earliest
     properties: {linger.ms: 5}
   format: json
   json:

@@ -121,6 +121,9 @@ var kafkaFields = mapping{
 			shape: one(enum("latest"), func(j *plan.Job, _ string) { j.Source.Kafka.Bounded = true })},
 		{name: "discovery_interval", doc: "how often new partitions and topics are looked for; 0s: never",
 			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Source.Kafka.DiscoveryInterval = v }).or("30s")},
+		{name: "on_data_loss", doc: "what follows when records that were not read yet are gone, by retention or because the topic was made anew: fail the job, or go on from the earliest there is and count the gap",
+			shape: one(enum(string(plan.DataLossFail), string(plan.DataLossEarliest)),
+				func(j *plan.Job, v string) { j.Source.Kafka.OnDataLoss = plan.DataLoss(v) }).or(string(plan.DataLossFail))},
 		{name: "properties", doc: "further settings of the client, under Kafka's names (security.protocol, sasl.mechanism, …)",
 			shape: entriesOf[string]{anyScalar("a setting"), func(j *plan.Job, name, v string) {
 				j.Source.Kafka.Properties = with(j.Source.Kafka.Properties, name, v)

@@ -90,6 +90,11 @@ func (c *compiler) checkKafka(k *KafkaSource) {
 	}
 	c.checkStart(k)
 	c.checkMillis("source.kafka.discovery_interval", k.DiscoveryInterval, 0)
+	switch k.OnDataLoss {
+	case DataLossFail, DataLossEarliest, "":
+	default:
+		c.add("source.kafka.on_data_loss", "unknown mode %q; there are fail and earliest", k.OnDataLoss)
+	}
 	for _, property := range slices.Sorted(maps.Keys(k.Properties)) {
 		if field := ownField[property]; field != "" {
 			c.add("source.kafka.properties."+property, "set source.kafka.%s instead", field)

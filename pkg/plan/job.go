@@ -79,9 +79,20 @@ type KafkaSource struct {
 	Bounded bool
 	// DiscoveryInterval is how often new partitions are looked for; 0 never.
 	DiscoveryInterval time.Duration
+	// OnDataLoss says what becomes of the job when records that it has not read are gone. Plans of older programs have "", which fails.
+	OnDataLoss DataLoss
 	// Properties are further client settings under Kafka's names (security.protocol, sasl.*, …).
 	Properties map[string]string
 }
+
+// DataLoss says what becomes of a job whose next record is gone, by retention or because the topic was made anew.
+type DataLoss string
+
+// The modes of KafkaSource.OnDataLoss.
+const (
+	DataLossFail     DataLoss = "fail"
+	DataLossEarliest DataLoss = "earliest" // it goes on from the first record that there is, and counts what is gone
+)
 
 // StartMode says where a partition without a position begins.
 type StartMode string

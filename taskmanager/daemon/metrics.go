@@ -39,6 +39,7 @@ var subtaskMetrics = []subtaskMetric{
 	counter("late_records_total", "Rows that came after their window had closed.", (*controlv1.SubtaskMetrics).GetLateRecords),
 	counter("filtered_records_total", "Rows that the where clause refused.", (*controlv1.SubtaskMetrics).GetFilteredRecords),
 	counter("dropped_records_total", "Records that could not be decoded and were left out.", (*controlv1.SubtaskMetrics).GetDroppedRecords),
+	counter("lost_records_total", "Records that were gone from Kafka before they were read (on_data_loss: earliest).", (*controlv1.SubtaskMetrics).GetLostRecords),
 	counter("ignored_fields_total", "Fields that could not be decoded and became NULL.", (*controlv1.SubtaskMetrics).GetIgnoredFields),
 	counter("backpressured_milliseconds_total", "Time held up by a downstream subtask.", (*controlv1.SubtaskMetrics).GetBackpressuredMs),
 	counter("idle_milliseconds_total", "Time without input.", (*controlv1.SubtaskMetrics).GetIdleMs),

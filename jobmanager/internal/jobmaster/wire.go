@@ -187,7 +187,7 @@ func viewMetrics(w *controlv1.SubtaskMetrics) view.Metrics {
 		FilteredRecords: w.GetFilteredRecords(), EmptyRecords: w.GetEmptyRecords(),
 		DroppedRecords: w.GetDroppedRecords(), IgnoredFields: w.GetIgnoredFields(),
 		CollapsedRecords: w.GetCollapsedRecords(), OpenGroups: w.GetOpenGroups(), OpenWindows: w.GetOpenWindows(),
-		RowsWritten: w.GetRowsWritten(),
+		RowsWritten: w.GetRowsWritten(), LostRecords: w.GetLostRecords(),
 	}
 }
 

@@ -41,6 +41,7 @@ var counters = []struct {
 	{"numRecordsFiltered", everywhere, func(s *view.Subtask) int64 { return s.Metrics.FilteredRecords }},
 	{"numRecordsEmpty", sources, func(s *view.Subtask) int64 { return s.Metrics.EmptyRecords }},
 	{"numFieldsIgnored", sources, func(s *view.Subtask) int64 { return s.Metrics.IgnoredFields }},
+	{"numRecordsLost", sources, func(s *view.Subtask) int64 { return s.Metrics.LostRecords }},
 	{"numRecordsCollapsed", everywhere, func(s *view.Subtask) int64 { return s.Metrics.CollapsedRecords }},
 	{"openGroups", everywhere, func(s *view.Subtask) int64 { return s.Metrics.OpenGroups }},
 	{"openWindows", everywhere, func(s *view.Subtask) int64 { return s.Metrics.OpenWindows }},

@@ -77,6 +77,7 @@ type Metrics struct {
 	DroppedRecords, IgnoredFields             int64
 	CollapsedRecords, OpenGroups, OpenWindows int64
 	RowsWritten                               int64
+	LostRecords                               int64 // gone before they could be read
 	// Rates over the time between the last two heartbeats.
 	RecordsInPerSecond, RecordsOutPerSecond           float64
 	BusyPerSecond, IdlePerSecond, BackpressuredPerSec float64 // ms of each second

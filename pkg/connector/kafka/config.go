@@ -63,6 +63,11 @@ func (c *Config) checkSource() error {
 			errs = append(errs, fmt.Errorf("topic pattern %q: %w", s.TopicPattern, err))
 		}
 	}
+	switch s.OnDataLoss {
+	case plan.DataLossFail, plan.DataLossEarliest, "": // a plan that is older than the choice has none
+	default:
+		errs = append(errs, fmt.Errorf("on data loss: %q is neither fail nor earliest", s.OnDataLoss))
+	}
 	switch s.Start {
 	case plan.StartEarliest, plan.StartLatest, plan.StartTimestamp:
 	case plan.StartGroupOffsets:

@@ -34,7 +34,7 @@ func (e *UnknownTopicError) Error() string {
 }
 
 // DataLossError says that the next record to read is not in its partition any more, because of retention or because the
-// partition was cut or made anew. Nothing is skipped silently: reading ends here.
+// partition was cut or made anew. Nothing is skipped silently: reading ends here, or, if the source wishes so, goes on from First and tells.
 type DataLossError struct {
 	Topic     string
 	Partition int32
@@ -47,10 +47,10 @@ type DataLossError struct {
 func (e *DataLossError) Error() string {
 	have := "what it holds is not known"
 	if e.First >= 0 {
-		have = fmt.Sprintf("it holds offsets %d to %d", e.First, e.End)
+		have = fmt.Sprintf("the earliest there is has offset %d, the next to be written %d", e.First, e.End)
 	}
 	return fmt.Sprintf("topic %q partition %d: records from offset %d are gone (retention, or the topic was made anew); %s: "+
-		"start the job from a position that exists, or keep records for longer", e.Topic, e.Partition, e.Wanted, have)
+		"set source.kafka.on_data_loss to earliest to go on without them, start the job from a position that exists, or keep records for longer", e.Topic, e.Partition, e.Wanted, have)
 }
 
 // NoOffsetError says that a job is to start from its group's offsets and the group has none for a partition.

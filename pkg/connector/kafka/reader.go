@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pencere/pkg/plan"
 )
 
 // Reader reads the splits of one source subtask. Poll and Release are for one goroutine; the rest is safe for any.
@@ -41,6 +43,7 @@ type progress struct {
 	done bool
 	// missingSince is when the brokers were first found not to know the topic; zero while they do. Only Poll uses it.
 	missingSince time.Time
+	madeAnew     time.Time // when a topic made anew was begun with; only Poll uses it
 }
 
 // Fetch is a run of records of one split.
@@ -57,6 +60,8 @@ type Fetch struct {
 	HighWatermark int64
 	// Done says that the split's Stop is reached. It is said once for each split, perhaps without records.
 	Done bool
+	// Loss says that the split's records before Next are gone, where the source wishes to go on all the same; nil almost always.
+	Loss *DataLossError
 }
 
 // NewReader makes a Reader of the splits, of which there may be none. It connects in the background.
@@ -158,7 +163,11 @@ func (r *Reader) takePartition(ctx context.Context, fetched kgo.FetchTopicPartit
 		return nil
 	}
 	if err := gap(p, fetched.FetchPartition); err != nil {
-		return err
+		if r.cfg.source.OnDataLoss != plan.DataLossEarliest {
+			return err
+		}
+		recycle(fetched.Records)
+		return r.afterLoss(ctx, p, p.next)
 	}
 	r.advance(p, fetched.FetchPartition)
 	return nil

@@ -96,21 +96,21 @@ func (r *Reader) explain(ctx context.Context, p *progress, fetched kgo.FetchTopi
 		return nil
 	case errors.Is(err, kerr.UnknownTopicID):
 		// kgo tells this only when it stays: the topic was deleted, or deleted and made anew.
-		return &UnknownTopicError{Topic: fetched.Topic}
+		return r.afterTopic(ctx, fetched.Topic)
 	case refused(err):
 		return &AuthError{What: fmt.Sprintf("topic %q", fetched.Topic), Err: err}
 	case p == nil:
 		return fmt.Errorf("read from kafka: %w", err)
 	case truncated:
-		return r.lost(ctx, p, min(p.next, lost.ConsumedTo))
+		return r.afterLoss(ctx, p, min(p.next, lost.ConsumedTo))
 	case errors.Is(err, kerr.OffsetOutOfRange):
-		return r.lost(ctx, p, p.next)
+		return r.afterLoss(ctx, p, p.next)
 	}
 	return fmt.Errorf("read topic %q partition %d from offset %d: %w", p.Topic, p.Partition, p.next, err)
 }
 
 // lost makes a DataLossError, with the range that is left if the broker tells it soon.
-func (r *Reader) lost(ctx context.Context, p *progress, wanted int64) error {
+func (r *Reader) lost(ctx context.Context, p *progress, wanted int64) *DataLossError {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	e := &DataLossError{Topic: p.Topic, Partition: p.Partition, Wanted: wanted, First: -1, End: -1}

@@ -28,6 +28,7 @@ type spec struct {
 	passThrough bool          // without a window
 	group       string        // of consumers, none when empty
 	restarts    int           // how often the job may begin again
+	onDataLoss  string        // begins at the group's offsets then; fail, at the earliest, when empty
 	deadLetters bool          // takes bad records and late rows, in the directory deadLetterDir
 }
 
@@ -63,6 +64,10 @@ func (s spec) yaml(brokers []string, dir string) string {
 	if s.lateness > 0 {
 		late += fmt.Sprintf(", allowed_lateness: %dms", s.lateness.Milliseconds())
 	}
+	start := "earliest"
+	if s.onDataLoss != "" {
+		start = "group-offsets, on_data_loss: " + s.onDataLoss
+	}
 	restart := "{type: none}"
 	if s.restarts > 0 {
 		restart = fmt.Sprintf("{type: fixed-delay, attempts: %d, delay: 10ms}", s.restarts)
@@ -75,7 +80,7 @@ func (s spec) yaml(brokers []string, dir string) string {
 	return fmt.Sprintf(`name: %s
 parallelism: %s
 source:
-  kafka: {brokers: "%s", topic: %s, start: earliest%s}
+  kafka: {brokers: "%s", topic: %s, start: %s%s}
   on_error: %s
   schema: {id: INT, product: STRING, description: STRING, price: BIGINT, kdv: DOUBLE, timestamp_column: TIMESTAMP(3)}
   watermark: {column: timestamp_column, delay: 5s, idle_after: %dms}
@@ -84,7 +89,7 @@ compute: {price_with_kdv: price * (1 + kdv)}
 sink: {csv: {path: "%s"}}
 checkpoint: {interval: 100ms}
 restart_strategy: %s
-%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, ending, onError, s.idleAfter.Milliseconds(), window, last, dir, restart, dead)
+%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, dir, restart, dead)
 }
 
 // listing is a record of the tests.

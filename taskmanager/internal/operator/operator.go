@@ -70,6 +70,7 @@ type Counters struct {
 	Empty, Dropped, IgnoredFields            atomic.Int64
 	Collapsed, OpenGroups, OpenWindows       atomic.Int64
 	RowsWritten                              atomic.Int64
+	Lost                                     atomic.Int64 // gone before they could be read
 	InputWatermark, OutputWatermark          atomic.Int64 // ms
 	// Idle runs while the chain waits for input, Backpressured while it waits for room downstream.
 	Idle, Backpressured Stopwatch

@@ -42,7 +42,7 @@ func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 		LateRecords: c.Late.Load(), LateAfterIdle: c.LateAfterIdle.Load(), FilteredRecords: c.Filtered.Load(),
 		EmptyRecords: c.Empty.Load(), DroppedRecords: c.Dropped.Load(), IgnoredFields: c.IgnoredFields.Load(),
 		CollapsedRecords: c.Collapsed.Load(), OpenGroups: c.OpenGroups.Load(), OpenWindows: c.OpenWindows.Load(),
-		RowsWritten: c.RowsWritten.Load(),
+		RowsWritten: c.RowsWritten.Load(), LostRecords: c.Lost.Load(),
 	}
 }
 

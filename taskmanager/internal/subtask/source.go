@@ -289,6 +289,11 @@ func (r *source) poll(ctx context.Context) ([]kafka.Fetch, error) {
 func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
 	defer r.reader.Release(f)
 	s := &r.splits[f.Split]
+	if f.Loss != nil {
+		r.counters.Lost.Add(f.Loss.Lost())
+		r.host.Log.Warn("records are lost", "job_id", r.self.JobID, "topic", f.Loss.Topic, "partition", f.Loss.Partition,
+			"wanted_offset", f.Loss.Wanted, "earliest_offset", f.Loss.First, "lost", f.Loss.Lost())
+	}
 	if len(f.Records) > 0 {
 		s.lastSeen = r.host.Now()
 		s.idle = false

@@ -43,7 +43,9 @@ type Host struct {
 	Bucket Bucket
 	Send   func(*controlv1.ConnectRequest)
 	// Running and Finished are told when the subtask begins to process, and of part files it has published.
-	Running  func()
+	Running func()
+	// Lost is told of records that are gone, where the job goes on without them.
+	Lost     func(*kafka.DataLossError)
 	Finished func([]partfile.File)
 	Log      *slog.Logger // nil says nothing
 }

@@ -2156,8 +2156,10 @@ type SubtaskMetrics struct {
 	OpenGroups       int64 `protobuf:"varint,17,opt,name=open_groups,json=openGroups,proto3" json:"open_groups,omitempty"`
 	OpenWindows      int64 `protobuf:"varint,18,opt,name=open_windows,json=openWindows,proto3" json:"open_windows,omitempty"`
 	RowsWritten      int64 `protobuf:"varint,19,opt,name=rows_written,json=rowsWritten,proto3" json:"rows_written,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// lost_records were gone before they could be read, where the job goes on all the same.
+	LostRecords   int64 `protobuf:"varint,20,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubtaskMetrics) Reset() {
@@ -2319,6 +2321,13 @@ func (x *SubtaskMetrics) GetOpenWindows() int64 {
 func (x *SubtaskMetrics) GetRowsWritten() int64 {
 	if x != nil {
 		return x.RowsWritten
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetLostRecords() int64 {
+	if x != nil {
+		return x.LostRecords
 	}
 	return 0
 }
@@ -2580,7 +2589,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
 	"\x06end_ms\x18\x02 \x01(\x03R\x05endMs\x12\x19\n" +
 	"\bfires_at\x18\x03 \x01(\x03R\afiresAt\x12\x16\n" +
-	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xb8\x05\n" +
+	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xdb\x05\n" +
 	"\x0eSubtaskMetrics\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
@@ -2604,7 +2613,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\vopen_groups\x18\x11 \x01(\x03R\n" +
 	"openGroups\x12!\n" +
 	"\fopen_windows\x18\x12 \x01(\x03R\vopenWindows\x12!\n" +
-	"\frows_written\x18\x13 \x01(\x03R\vrowsWritten\"\x95\x02\n" +
+	"\frows_written\x18\x13 \x01(\x03R\vrowsWritten\x12!\n" +
+	"\flost_records\x18\x14 \x01(\x03R\vlostRecords\"\x95\x02\n" +
 	"\vSplitReport\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
