@@ -49,8 +49,13 @@ type Config struct {
 	Version string
 	// ForgetAfter is how long jobs that ended stay known; 0 keeps them for ever.
 	ForgetAfter time.Duration
-	Log         *slog.Logger
+	// Grace is for how long a new leader waits for taskmanagers to come with the subtasks that they run; 0 is 5 s.
+	Grace time.Duration
+	Log   *slog.Logger
 }
+
+// defaultGrace is many times what a taskmanager takes to find a new leader.
+const defaultGrace = 5 * time.Second
 
 // Daemon is a jobmanager.
 type Daemon struct {
@@ -72,6 +77,7 @@ func New(cfg Config) (*Daemon, error) {
 	d.dispatcher = jobmaster.New(jobmaster.Config{
 		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, OwnStorage: cfg.CheckpointDir == "", Logger: cfg.Log, Version: cfg.Version,
 		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter, SavepointDir: cfg.SavepointDir,
+		Grace: cmp.Or(cfg.Grace, defaultGrace),
 	})
 	d.gateway = gateway.New(pool, d.dispatcher, cfg.Log)
 	return d, nil
@@ -229,8 +235,9 @@ func (d *Daemon) leadTerm(ctx context.Context) error {
 		token := d.replica.Term()
 		d.cfg.Log.Info("leading", "fencing_token", token)
 		var sessions sync.WaitGroup
-		sessions.Go(func() { d.gateway.Lead(ctx, token) })
-		err = d.dispatcher.Lead(ctx)
+		err = d.dispatcher.Lead(ctx, func() {
+			sessions.Go(func() { d.gateway.Lead(ctx, token) })
+		})
 		cancel()
 		sessions.Wait()
 	}

@@ -46,6 +46,7 @@ func Command() *cobra.Command {
 	flags.StringVar(&cfg.DataAddr, "data-addr", ":6121", "host:port on which other taskmanagers send batches")
 	flags.StringVar(&cfg.AdvertiseAddr, "advertise-addr", "", "host:port that other taskmanagers dial, where it differs from --data-addr")
 	flags.Int64Var(&memoryMiB, "memory", 0, "memory to use at most, in MiB; 0 for three quarters of the machine's")
+	flags.DurationVar(&cfg.Lease, "lease", DefaultLease, "how long subtasks run on while no jobmanager leads")
 	logger = cli.LogFlags(flags)
 	command.AddCommand(&cobra.Command{
 		Use:   "health",

@@ -2,6 +2,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -39,9 +40,14 @@ type Config struct {
 	MetricsAddr   string // where /metrics, /health and /debug/pprof listen; "" is nowhere
 	// MemoryLimit bounds the memory of the process, in bytes; 0 takes three quarters of the machine's.
 	MemoryLimit int64
-	Version     string
-	Log         *slog.Logger
+	// Lease is for how long subtasks run on while no jobmanager leads; 0 is DefaultLease.
+	Lease   time.Duration
+	Version string
+	Log     *slog.Logger
 }
+
+// DefaultLease outlasts the restart of a jobmanager's machine.
+const DefaultLease = 5 * time.Minute
 
 // maxMessage bounds a message of the exchange, in bytes. A batch is cut near 1 MiB, but one row may be larger.
 const maxMessage = 256 << 20
@@ -128,7 +134,7 @@ func (d *Daemon) wire(advertised string) {
 			TaskManagerId: d.id, DataAddress: advertised, Slots: int32(d.cfg.Slots), CpuCores: int32(runtime.NumCPU()),
 			PhysicalMemoryBytes: physicalMemory(), MemoryLimitBytes: d.limit, Version: d.cfg.Version,
 		},
-		Log: d.cfg.Log,
+		Lease: cmp.Or(d.cfg.Lease, DefaultLease), Log: d.cfg.Log,
 	})
 	d.table = slots.New(slots.Config{
 		Host: subtask.Host{

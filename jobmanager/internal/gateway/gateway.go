@@ -24,6 +24,8 @@ import (
 const (
 	heartbeatInterval = time.Second
 	heartbeatTimeout  = 10 * time.Second
+	// beatInterval is how often a taskmanager hears at least that this jobmanager leads.
+	beatInterval = 500 * time.Millisecond
 )
 
 // Keepalive is how often at most a taskmanager may ask whether the connection is alive, which it does with a jobmanager that
@@ -32,6 +34,9 @@ var Keepalive = keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWith
 
 // Jobs receives what taskmanagers report of subtasks. Reports for unknown jobs or old attempts are its to ignore.
 type Jobs interface {
+	// Adopt takes the subtasks that a taskmanager brings along, and returns the slots that they hold. Those that nobody wants are
+	// cancelled.
+	Adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) []slotpool.Held
 	SubtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate)
 	SubtaskReport(r *controlv1.SubtaskReport)
 	FilesFinished(f *controlv1.FilesFinished)
@@ -117,11 +122,14 @@ func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 	id := r.GetTaskManagerId()
 	s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Registered{
 		Registered: &controlv1.Registered{HeartbeatIntervalMs: heartbeatInterval.Milliseconds()}}})
-	g.log.Info("taskmanager registered", "task_manager_id", id, "slots", r.GetSlots(), "data_address", r.GetDataAddress())
-	unregister := g.pool.Register(slotpool.TaskManager{
+	g.log.Info("taskmanager registered", "task_manager_id", id, "slots", r.GetSlots(), "data_address", r.GetDataAddress(),
+		"subtasks", len(r.GetSubtasks()))
+	tm := slotpool.TaskManager{
 		ID: id, DataAddress: r.GetDataAddress(), Slots: int(r.GetSlots()), CPUCores: int(r.GetCpuCores()),
 		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Send: s.send,
-	})
+	}
+	unregister := g.pool.Register(tm, g.jobs.Adopt(tm, r.GetSubtasks())...)
+	close(s.serving)
 	reason := "its connection ended"
 	if err := <-s.ended; !errors.Is(err, io.EOF) {
 		reason = "its connection broke: " + err.Error()
@@ -142,6 +150,11 @@ func (g *Gateway) read(s *session) error {
 		return status.Error(codes.InvalidArgument, "a taskmanager must first register with an id and slots")
 	}
 	s.registered <- register
+	select {
+	case <-s.serving: // what it reports is of subtasks that are adopted by then
+	case <-s.stream.Context().Done():
+		return context.Cause(s.stream.Context())
+	}
 	for {
 		m, err := s.receive()
 		if err != nil {
@@ -179,29 +192,32 @@ type session struct {
 	stream     grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]
 	token      uint64
 	registered chan *controlv1.Register // holds the first message
+	serving    chan struct{}            // closed when that is dealt with
 	ended      chan error               // has room for all who send, of whom only the first is heard
 	wake       chan struct{}            // holds a token when the queue may hold something
-	heard      atomic.Int64             // unix ns of the last message
+	heard      atomic.Bool              // since watch looked last
 
 	mu    sync.Mutex
 	queue []*controlv1.ConnectResponse
 }
 
 func newSession(stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse], token uint64) *session {
-	s := &session{
+	return &session{
 		stream: stream, token: token,
-		registered: make(chan *controlv1.Register, 1), ended: make(chan error, 3), wake: make(chan struct{}, 1),
+		registered: make(chan *controlv1.Register, 1), serving: make(chan struct{}), ended: make(chan error, 3), wake: make(chan struct{}, 1),
 	}
-	s.heard.Store(time.Now().UnixNano())
-	return s
 }
 
 func (s *session) receive() (*controlv1.ConnectRequest, error) {
 	m, err := s.stream.Recv()
-	if err == nil {
-		s.heard.Store(time.Now().UnixNano())
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	s.heard.Store(true)
+	if m.GetFencingToken() > s.token {
+		return nil, status.Errorf(codes.Aborted, "another jobmanager leads: its fencing token is %d, mine is %d", m.GetFencingToken(), s.token)
+	}
+	return m, nil
 }
 
 func (s *session) send(m *controlv1.ConnectResponse) {
@@ -223,7 +239,10 @@ func (s *session) take() []*controlv1.ConnectResponse {
 	return queue
 }
 
+// write sends what is queued, or says from time to time that the jobmanager leads.
 func (s *session) write(ctx context.Context) error {
+	tick := time.NewTicker(beatInterval)
+	defer tick.Stop()
 	for {
 		for _, m := range s.take() {
 			if err := s.stream.Send(m); err != nil {
@@ -232,20 +251,26 @@ func (s *session) write(ctx context.Context) error {
 		}
 		select {
 		case <-s.wake:
+		case <-tick.C:
+			s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_LeaderHeartbeat{}})
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// watch ends when the taskmanager has been silent for too long.
+// watch ends when the taskmanager has been silent for too long. It counts its own looks: when this process was paused, the
+// taskmanager was not silent.
 func (s *session) watch(ctx context.Context) error {
 	tick := time.NewTicker(heartbeatInterval)
 	defer tick.Stop()
-	for {
+	for silent := 0; ; silent++ {
+		if s.heard.Swap(false) {
+			silent = 0
+		}
 		select {
-		case now := <-tick.C:
-			if now.Sub(time.Unix(0, s.heard.Load())) > heartbeatTimeout {
+		case <-tick.C:
+			if silent >= int(heartbeatTimeout/heartbeatInterval) {
 				return errSilent
 			}
 		case <-ctx.Done():

@@ -31,6 +31,8 @@ type reports struct {
 	parts   []string // of checkpoints, and whose
 }
 
+func (r *reports) Adopt(slotpool.TaskManager, []*controlv1.HeldSubtask) []slotpool.Held { return nil }
+
 func (r *reports) SubtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

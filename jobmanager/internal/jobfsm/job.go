@@ -1,6 +1,8 @@
 package jobfsm
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"pencere/pkg/plan"
@@ -39,6 +41,12 @@ type (
 	CancelRequested struct{}
 	// RestartDue ends the delay that StartTimer asked for.
 	RestartDue struct{}
+	// Reconciled answers AwaitSubtasks with the subtasks of the attempt that are still there, by their states. Failure says why the
+	// attempt cannot go on with them: some are missing, or have failed meanwhile. Without any there is nothing to go on with.
+	Reconciled struct {
+		Subtasks map[SubtaskID]SubtaskState
+		Failure  *Failure
+	}
 )
 
 func (SplitsFound) event()     {}
@@ -48,6 +56,7 @@ func (SubtasksLost) event()    {}
 func (JobFailed) event()       {}
 func (CancelRequested) event() {}
 func (RestartDue) event()      {}
+func (Reconciled) event()      {}
 
 // Failure is why a job fails or restarts.
 type Failure struct {
@@ -80,6 +89,8 @@ type (
 	ReleaseSlots struct{}
 	// StartTimer asks for RestartDue after a delay.
 	StartTimer struct{ After time.Duration }
+	// AwaitSubtasks waits for taskmanagers to bring the attempt's subtasks along; Reconciled answers it.
+	AwaitSubtasks struct{}
 )
 
 func (SetStatus) action()      {}
@@ -88,6 +99,7 @@ func (RequestSlots) action()   {}
 func (CancelSubtasks) action() {}
 func (ReleaseSlots) action()   {}
 func (StartTimer) action()     {}
+func (AwaitSubtasks) action()  {}
 
 // Job is the state machine of one job. The zero Job is not usable; see New.
 type Job struct {
@@ -96,6 +108,7 @@ type Job struct {
 	subtasks map[SubtaskID]SubtaskState // of the attempt, once slots are granted
 	restarts *restarts
 	failure  *Failure // why the job is FAILING or RESTARTING
+	canceled bool     // the user's wish came while the job was RECONCILING
 }
 
 // New returns a job as it was when its jobmanager last knew it: a new one is Initializing with attempt 0. random
@@ -122,8 +135,8 @@ func (j *Job) Subtask(id SubtaskID) SubtaskState {
 	return SubtaskScheduled
 }
 
-// Recover returns what must be done when a jobmanager takes the job over. Attempts that an earlier jobmanager began
-// are not known here: a job that was under way begins its next one.
+// Recover returns what must be done when a jobmanager takes the job over. The subtasks that an earlier jobmanager deployed may
+// run on: the job waits for them. Of an attempt that was ending nothing is waited for; the job begins its next one.
 func (j *Job) Recover() []Action {
 	switch {
 	case j.status.Terminal():
@@ -136,8 +149,10 @@ func (j *Job) Recover() []Action {
 		return j.set(Failed, nil)
 	case j.status == Created:
 		return j.begin(j.attempt)
+	case j.status == Running || j.status == Reconciling:
+		return append(j.set(Reconciling, nil), AwaitSubtasks{})
 	default:
-		return append(j.set(Created, nil), j.begin(j.attempt+1)...)
+		return j.again()
 	}
 }
 
@@ -160,6 +175,8 @@ func (j *Job) Step(now time.Time, e Event) []Action {
 		return j.fail(now, e.Failure)
 	case CancelRequested:
 		return j.cancel()
+	case Reconciled:
+		return j.reconciled(now, e)
 	case RestartDue:
 		j.restarts.due = j.status == Restarting
 		return j.restartIfQuiet()
@@ -189,6 +206,26 @@ func (j *Job) granted(e SlotsGranted) []Action {
 		j.subtasks[id] = SubtaskDeploying
 	}
 	return nil
+}
+
+// reconciled goes on with the subtasks that are there.
+func (j *Job) reconciled(now time.Time, e Reconciled) []Action {
+	if j.status != Reconciling {
+		return nil
+	}
+	if len(e.Subtasks) == 0 && !j.canceled {
+		return append([]Action{ReleaseSlots{}}, j.again()...)
+	}
+	maps.Copy(j.subtasks, e.Subtasks)
+	actions := j.set(Running, nil)
+	switch {
+	case j.canceled:
+		return append(actions, j.cancel()...)
+	case e.Failure != nil:
+		return append(actions, j.fail(now, *e.Failure)...)
+	default:
+		return append(actions, j.settle()...)
+	}
 }
 
 func (j *Job) subtaskChanged(now time.Time, e SubtaskChanged) []Action {
@@ -248,6 +285,10 @@ func (j *Job) cancel() []Action {
 	if j.status.Terminal() || j.status == Cancelling || j.status == Failing {
 		return nil
 	}
+	if j.status == Reconciling { // once it is known what there is to cancel
+		j.canceled = true
+		return nil
+	}
 	actions := j.set(Cancelling, nil)
 	actions = append(actions, j.cancelSubtasks()...)
 	return append(actions, j.settle()...)
@@ -298,8 +339,14 @@ func (j *Job) restartIfQuiet() []Action {
 	if !j.quiet() || !j.restarts.due {
 		return nil
 	}
-	actions := append([]Action{ReleaseSlots{}}, j.set(Created, nil)...)
-	return append(actions, j.begin(j.attempt+1)...)
+	return append([]Action{ReleaseSlots{}}, j.again()...)
+}
+
+// again begins the next attempt. It is counted before the job is CREATED again: whoever takes over in between must not use the
+// number of an attempt that has run.
+func (j *Job) again() []Action {
+	actions := j.begin(j.attempt + 1)
+	return slices.Insert(actions, 1, Action(SetStatus{Status: Created}))
 }
 
 func (j *Job) quiet() bool {

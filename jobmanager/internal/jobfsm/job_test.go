@@ -22,6 +22,7 @@ import (
 //	granted subtasks=N                                              slots for vertices a and b
 //	subtask id=a/0 state=RUNNING [attempt=N] [failure=text] [lost-peer]
 //	lost subtasks=(a/0,b/0) reason=text
+//	reconciled a/0=STATE b/0=STATE [failure=text]                    what is left of the attempt
 //	fail message=text [final]
 //
 // Each event comes at the time at=D since the start.
@@ -99,6 +100,8 @@ func event(t *testing.T, d *datadriven.TestData, job *jobfsm.Job) jobfsm.Event {
 			e.Failure = &jobfsm.Failure{Message: failure, LostPeer: d.HasArg("lost-peer")}
 		}
 		return e
+	case "reconciled":
+		return reconciled(t, d)
 	case "lost":
 		var reason string
 		d.ScanArgs(t, "reason", &reason)
@@ -119,6 +122,19 @@ func event(t *testing.T, d *datadriven.TestData, job *jobfsm.Job) jobfsm.Event {
 		d.Fatalf(t, "unknown verb %s", d.Cmd)
 		return nil
 	}
+}
+
+func reconciled(t *testing.T, d *datadriven.TestData) jobfsm.Reconciled {
+	e := jobfsm.Reconciled{Subtasks: map[jobfsm.SubtaskID]jobfsm.SubtaskState{}}
+	for _, arg := range d.CmdArgs {
+		switch arg.Key {
+		case "failure":
+			e.Failure = &jobfsm.Failure{Message: arg.Vals[0]}
+		default:
+			e.Subtasks[parseID(t, arg.Key)] = jobfsm.SubtaskState(arg.Vals[0])
+		}
+	}
+	return e
 }
 
 func subtasks(n int) (ids []jobfsm.SubtaskID) {
@@ -161,6 +177,8 @@ func show(job *jobfsm.Job, actions []jobfsm.Action) string {
 			fmt.Fprint(&b, "release slots")
 		case jobfsm.StartTimer:
 			fmt.Fprintf(&b, "start timer %s", a.After)
+		case jobfsm.AwaitSubtasks:
+			fmt.Fprint(&b, "await subtasks")
 		}
 		b.WriteByte('\n')
 	}

@@ -60,6 +60,8 @@ type Config struct {
 	ForgetAfter time.Duration
 	// SavepointDir is where savepoints go of which the user does not say where, a directory or a URL; "" demands that it is said.
 	SavepointDir string
+	// Grace is for how long a new leader waits for taskmanagers to come with the subtasks that they run.
+	Grace time.Duration
 }
 
 // Spec is a job as it is submitted.
@@ -97,13 +99,14 @@ func New(cfg Config) *Dispatcher {
 }
 
 // Lead recovers the jobs that have not ended and takes new ones until ctx, the leadership, ends, or the log does not keep
-// what a job came to. It returns why, when all masters have stopped.
-func (d *Dispatcher) Lead(ctx context.Context) error {
+// what a job came to. It returns why, when all masters have stopped. begun is called when taskmanagers may come.
+func (d *Dispatcher) Lead(ctx context.Context, begun func()) error {
 	t := &term{}
 	t.ctx, t.resign = context.WithCancelCause(ctx)
 	defer t.resign(nil)
 	d.begin(t)
 	t.running.Go(func() { d.removeGone(t.ctx) })
+	begun()
 	d.forget(t.ctx)
 	d.mu.Lock()
 	d.term = nil // no master starts from here on
@@ -298,6 +301,26 @@ func (d *Dispatcher) Files(id string) (string, []view.File, error) {
 
 // TaskManagers returns the registered taskmanagers.
 func (d *Dispatcher) TaskManagers() []view.TaskManager { return d.cfg.Slots.TaskManagers() }
+
+// Adopt takes the subtasks that a taskmanager brings along, and returns the slots that they hold. Those that no job waits for are
+// cancelled.
+func (d *Dispatcher) Adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) []slotpool.Held {
+	byJob := make(map[string][]*controlv1.HeldSubtask)
+	for _, s := range subtasks {
+		id := s.GetUpdate().GetSubtask().GetJobId()
+		byJob[id] = append(byJob[id], s)
+	}
+	var held []slotpool.Held
+	for id, brought := range byJob {
+		m, err := d.master(id)
+		if err != nil {
+			cancelHeld(tm, brought)
+			continue
+		}
+		held = append(held, m.adopt(tm, brought)...)
+	}
+	return held
+}
 
 // SubtaskUpdate takes a report that an attempt changed state.
 func (d *Dispatcher) SubtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate) {

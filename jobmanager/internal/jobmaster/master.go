@@ -37,6 +37,7 @@ type master struct {
 	wake        *time.Timer                                      // of the coordinator; nil before the first
 	restart     *time.Timer                                      // of the delay before a restart; nil before the first
 	savepoints  savepoints
+	adoption    adoption
 	discovering context.CancelFunc // ends the discovery; nil before it began
 	background  sync.WaitGroup
 
@@ -79,6 +80,7 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox(), resign: resign}
 	m.machine = jobfsm.New(replica.Status(job.GetStatus()), int(job.GetAttempt()), program.Job.Restart, cfg.Random)
 	m.state = newState(job, program)
+	m.state.adopts = m.machine.Status() == jobfsm.Running || m.machine.Status() == jobfsm.Reconciling
 	var committed []checkpoint.Checkpoint
 	if m.checkpoints, committed, err = newCoordinator(job, program); err != nil {
 		return nil, fmt.Errorf("read job %s: %w", m.id, err)
@@ -143,6 +145,10 @@ func (m *master) handle(ctx context.Context, e any) {
 		if e.attempt == m.machine.Attempt() {
 			m.lost(ctx, e)
 		}
+	case brought:
+		m.brought(ctx, e)
+	case graceOver:
+		m.reconcile(ctx)
 	case splitsFound:
 		m.addSplits(ctx, e.splits)
 		close(e.done)
@@ -170,6 +176,8 @@ func (m *master) perform(ctx context.Context, actions []jobfsm.Action) {
 			m.cfg.Slots.Release(m.id)
 		case jobfsm.StartTimer:
 			m.startTimer(a.After)
+		case jobfsm.AwaitSubtasks:
+			m.awaitSubtasks()
 		}
 	}
 }
@@ -235,7 +243,7 @@ func (m *master) startTimer(after time.Duration) {
 }
 
 func (m *master) stopTimer() {
-	for _, timer := range []*time.Timer{m.restart, m.wake} {
+	for _, timer := range []*time.Timer{m.restart, m.wake, m.adoption.grace} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -310,6 +318,7 @@ func (m *master) ref(id jobfsm.SubtaskID) *controlv1.SubtaskRef {
 }
 
 func (m *master) lost(ctx context.Context, e slotsLost) {
+	delete(m.adoption.brought, e.taskManagerID)
 	m.mu.Lock()
 	ids := m.state.on(e.taskManagerID, m.cfg.Now().UnixMilli())
 	m.mu.Unlock()

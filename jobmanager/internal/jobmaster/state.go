@@ -31,6 +31,7 @@ type state struct {
 	status      jobfsm.Status
 	since       map[jobfsm.Status]int64
 	attempt     int
+	adopts      bool           // waits for the attempt's subtasks, which an earlier leader deployed
 	failures    []view.Failure // newest last
 	splits      []kafka.Split
 	enumerator  Enumerator           // nil before it is opened

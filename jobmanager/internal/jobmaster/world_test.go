@@ -300,7 +300,7 @@ func (w *world) begin() {
 	var ctx context.Context
 	ctx, w.resign = context.WithCancel(context.Background())
 	w.led = make(chan error, 1)
-	go func() { w.led <- w.dispatcher.Lead(ctx) }()
+	go func() { w.led <- w.dispatcher.Lead(ctx, func() {}) }()
 	synctest.Wait()
 }
 

@@ -85,10 +85,22 @@ func New(now func() time.Time) *Pool {
 	return &Pool{now: now, members: make(map[string]*member)}
 }
 
-// Register adds a taskmanager. One that was registered under the same id is lost: it has started anew. unregister takes back
-// this registration, and no later one under the same id; the holders of its slots are told.
-func (p *Pool) Register(tm TaskManager) (unregister func(reason string)) {
+// Held is a slot that a job holds already when its taskmanager registers: the job was deployed there under an earlier leader.
+type Held struct {
+	Slot   int
+	JobID  string
+	Holder Holder
+}
+
+// Register adds a taskmanager, some of whose slots may be held. One that was registered under the same id is lost: it has started
+// anew. unregister takes back this registration, and no later one under the same id; the holders of its slots are told.
+func (p *Pool) Register(tm TaskManager, slots ...Held) (unregister func(reason string)) {
 	m := &member{TaskManager: tm, holders: make([]held, tm.Slots), heartbeat: p.now()}
+	for _, h := range slots {
+		if h.Slot >= 0 && h.Slot < len(m.holders) {
+			m.holders[h.Slot] = held{h.JobID, h.Holder}
+		}
+	}
 	p.change(func() {
 		if before := p.members[tm.ID]; before != nil {
 			p.removeLocked(before, "it registered anew")

@@ -97,6 +97,8 @@ func (j *jobmanager) take() (messages []*controlv1.ConnectRequest, beats int) {
 
 // slots notes the orders.
 type slots struct {
+	held []*controlv1.HeldSubtask
+
 	mu     sync.Mutex
 	orders []string
 }
@@ -109,6 +111,7 @@ func (s *slots) note(order string) {
 
 func (s *slots) Deploy(d *controlv1.DeploySubtask) { s.note("deploy " + d.GetSubtask().GetJobId()) }
 func (s *slots) Cancel(ref *controlv1.SubtaskRef)  { s.note("cancel " + ref.GetJobId()) }
+func (s *slots) Held() []*controlv1.HeldSubtask    { return s.held }
 func (s *slots) CancelAll()                        { s.note("cancel all") }
 func (s *slots) Heartbeat() *controlv1.Heartbeat   { return &controlv1.Heartbeat{} }
 func (s *slots) AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split) {
@@ -152,7 +155,7 @@ func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w 
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{slots: &slots{}, ended: make(chan struct{})}
 		networks := make(map[string]*bufconn.Listener)
-		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Lease: time.Minute, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
 		for i, j := range jobmanagers {
 			address := fmt.Sprint("jm", i, ":6123")
 			cfg.JobManagers = append(cfg.JobManagers, address)
@@ -240,7 +243,7 @@ func TestOldLeaderIsNotObeyed(t *testing.T) {
 		j.token = 2
 		j.end(io.EOF)
 		<-time.After(5 * time.Second)
-		w.slots.want(t, "cancel all")
+		w.slots.want(t) // what runs goes on
 		if log := w.log.String(); strings.Count(log, "its fencing token 2 is older than 3") != 1 {
 			t.Errorf("the log does not say once why it does not register: %s", log)
 		}
@@ -254,22 +257,76 @@ func TestLeaderSwitch(t *testing.T) {
 		a.deploy("a")
 		w.slots.want(t, "deploy a")
 		a.leads, b.leads = false, true
-		w.agent.Send(canceled("of the old leader"))
 		a.end(io.EOF)
-		w.agent.Send(canceled("of the old leader"))
+		synctest.Wait()
+		w.agent.Send(canceled("a"))
 		<-time.After(time.Second)
-		if messages, _ := b.take(); len(messages) != 1 || messages[0].GetRegister() == nil {
+		messages, _ := b.take()
+		if len(messages) != 2 || messages[0].GetRegister() == nil || messages[1].GetSubtaskUpdate() == nil {
 			t.Errorf("the new leader was told %v", messages)
 		}
+		if messages[0].GetFencingToken() != 1 || messages[1].GetFencingToken() != 2 {
+			t.Errorf("with the fencing tokens %d and %d", messages[0].GetFencingToken(), messages[1].GetFencingToken())
+		}
 		b.deploy("b")
-		w.slots.want(t, "cancel all", "deploy b")
+		w.slots.want(t, "deploy b")
 		if log := w.log.String(); strings.Count(log, "jm0:6123") != 1 || strings.Contains(log, "does not lead") {
 			t.Errorf("log: %s", log)
 		}
 	})
 }
 
-// Nobody leads for a while: attempts go on, further and further apart up to a second or so, and end at once with the agent.
+// A leader that is silent, though its connection stands, is left once another one leads, and not before.
+func TestSilentLeader(t *testing.T) {
+	a, b := &jobmanager{leads: true, token: 1}, &jobmanager{token: 2}
+	inWorld(t, []*jobmanager{a, b}, func(t *testing.T, w *world) {
+		<-time.After(10 * time.Second)
+		a.deploy("a")
+		<-time.After(10 * time.Second)
+		a.deploy("b")
+		w.slots.want(t, "deploy a", "deploy b")
+		b.leads = true
+		<-time.After(silence + 2*seekInterval)
+		a.deploy("c")
+		b.deploy("d")
+		w.slots.want(t, "deploy d")
+	})
+}
+
+// Subtasks run on without a leader until the lease ends.
+func TestLease(t *testing.T) {
+	j := &jobmanager{leads: true}
+	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
+		j.leads = false
+		j.end(io.EOF)
+		<-time.After(59 * time.Second)
+		w.slots.want(t)
+		<-time.After(2 * time.Second)
+		w.slots.want(t, "cancel all")
+	})
+}
+
+// Whoever takes over hears what became of the subtasks, also of what was said to nobody.
+func TestHeldSubtasks(t *testing.T) {
+	a, b := &jobmanager{leads: true, token: 1}, &jobmanager{token: 2}
+	inWorld(t, []*jobmanager{a, b}, func(t *testing.T, w *world) {
+		ref := &controlv1.SubtaskRef{JobId: "j"}
+		w.slots.held = []*controlv1.HeldSubtask{{
+			Update: &controlv1.SubtaskUpdate{Subtask: ref, State: controlv1.SubtaskState_SUBTASK_STATE_RUNNING},
+			Ended:  &controlv1.SubtaskEnded{Subtask: ref},
+		}}
+		a.leads, b.leads = false, true
+		a.end(io.EOF)
+		<-time.After(time.Second)
+		messages, _ := b.take()
+		if len(messages) != 3 || len(messages[0].GetRegister().GetSubtasks()) != 1 || messages[1].GetSubtaskEnded() == nil ||
+			messages[2].GetSubtaskUpdate().GetState() != controlv1.SubtaskState_SUBTASK_STATE_RUNNING {
+			t.Errorf("the new leader was told %v", messages)
+		}
+	})
+}
+
+// Nobody leads for a while: attempts go on, further and further apart up to a quarter of a second, and end at once with the agent.
 func TestBackoff(t *testing.T) {
 	j := &jobmanager{}
 	inWorld(t, []*jobmanager{j}, func(t *testing.T, w *world) {
@@ -277,13 +334,13 @@ func TestBackoff(t *testing.T) {
 		j.mu.Lock()
 		attempts := j.attempts
 		j.mu.Unlock()
-		if n := len(attempts); n < 30 || n > 120 {
+		if n := len(attempts); n < 120 || n > 600 {
 			t.Errorf("%d attempts in a minute", n)
 		}
 		if first := attempts[1].Sub(attempts[0]); first > 200*time.Millisecond {
 			t.Errorf("the second attempt came after %s", first)
 		}
-		w.slots.want(t)
+		w.slots.want(t, "cancel all") // the lease is over
 		begin := time.Now()
 		w.stop()
 		<-w.ended

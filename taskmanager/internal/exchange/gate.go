@@ -13,7 +13,8 @@ const inputCapacity = 2
 // Gate joins the inputs of a subtask. The subtask reads with Next; each input has one sender.
 //
 // Barriers are aligned here: an input that has given its barrier is not read until all inputs have, and the subtask then gets
-// the barrier once. So all that it has taken before belongs to the checkpoint, and nothing else does.
+// the barrier once. So all that it has taken before belongs to the checkpoint, and nothing else does. A newer barrier ends the
+// alignment of an older one, which some input may never give: the jobmanager that wanted it may be gone.
 type Gate struct {
 	inputs []*Input
 	wake   chan struct{} // holds a token when there may be something to read
@@ -70,15 +71,17 @@ func (g *Gate) Poll() (input int, e Element, ok bool, err error) {
 		g.nudged = false
 		return All, Element{Kind: Nudge}, true, nil
 	}
-	for k := range g.inputs {
+	for k := 0; k < len(g.inputs); k++ {
 		i := (g.next + k) % len(g.inputs)
 		in := g.inputs[i]
 		for in.length > 0 && !in.aligned {
 			e := in.pop()
 			signal(in.space)
 			if e.Kind == Barrier {
-				in.aligned, g.barrier = true, e
-				break
+				if g.barrierLocked(in, e) {
+					k = -1 // inputs that were looked at may be read again
+				}
+				continue
 			}
 			in.drained = in.drained || e.Kind == EndOfInput
 			g.next = i + 1
@@ -89,6 +92,21 @@ func (g *Gate) Poll() (input int, e Element, ok bool, err error) {
 		return All, g.barrier, true, nil
 	}
 	return All, Element{}, false, nil
+}
+
+// barrierLocked takes a barrier of an input, and reports whether it opened other inputs again.
+func (g *Gate) barrierLocked(in *Input, e Element) (opened bool) {
+	if e.Checkpoint < g.barrier.Checkpoint {
+		return false
+	}
+	if e.Checkpoint > g.barrier.Checkpoint {
+		for _, other := range g.inputs {
+			opened = opened || other.aligned
+			other.aligned = false
+		}
+	}
+	in.aligned, g.barrier = true, e
+	return opened
 }
 
 // alignLocked opens the inputs again when each has given its barrier or its end.

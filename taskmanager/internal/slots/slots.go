@@ -16,6 +16,8 @@ import (
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/taskmanager/internal/exchange"
 	"pencere/taskmanager/internal/subtask"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // Config is what subtasks run with.
@@ -36,7 +38,12 @@ type Table struct {
 	mu       sync.Mutex
 	subtasks map[key]*entry
 	late     map[key]*lateSubtask
+	held     map[key]*controlv1.HeldSubtask // those of subtasks, and of past
+	past     []key                          // subtasks that have ended, the oldest first
 }
+
+// pastKept is how many subtasks that have ended stay known, for a jobmanager that was not there when they did.
+const pastKept = 200
 
 type key struct {
 	jobID, vertexID string
@@ -63,14 +70,19 @@ const lateCommits = time.Minute
 
 // New returns a table without subtasks.
 func New(cfg Config) *Table {
-	return &Table{cfg: cfg, subtasks: make(map[key]*entry), late: make(map[key]*lateSubtask)}
+	return &Table{
+		cfg: cfg, subtasks: make(map[key]*entry), late: make(map[key]*lateSubtask), held: make(map[key]*controlv1.HeldSubtask),
+	}
 }
 
 // Deploy starts a subtask. What becomes of it is sent to the jobmanager.
 func (t *Table) Deploy(d *controlv1.DeploySubtask) {
+	t.mu.Lock()
+	t.held[keyOf(d.GetSubtask())] = &controlv1.HeldSubtask{Slot: d.GetSlot(), Parallelism: d.GetParallelism()}
+	t.mu.Unlock()
 	t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING, nil, nil)
 	host := t.cfg.Host
-	host.Send, host.Log = t.cfg.Send, t.cfg.Log
+	host.Send, host.Log = t.send, t.cfg.Log
 	host.Running = func() { t.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_RUNNING, nil, nil) }
 	host.Finished = func(files []partfile.File) { t.finished(d.GetSubtask(), files) }
 	task, err := subtask.New(d, host)
@@ -145,7 +157,65 @@ func (t *Table) update(ref *controlv1.SubtaskRef, state controlv1.SubtaskState, 
 	if err != nil {
 		u.Failure = &controlv1.Failure{Message: err.Error(), LostPeer: errors.Is(err, exchange.ErrPeerGone)}
 	}
+	t.note(u)
 	t.cfg.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: u}})
+}
+
+// note keeps what is reported of a subtask that was deployed here.
+func (t *Table) note(u *controlv1.SubtaskUpdate) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := keyOf(u.GetSubtask())
+	before := t.held[k]
+	if before == nil || hasEnded(before.GetUpdate()) {
+		return
+	}
+	now := proto.CloneOf(before)
+	now.Update = u
+	t.held[k] = now
+	if !hasEnded(u) {
+		return
+	}
+	t.past = append(t.past, k)
+	if len(t.past) > pastKept {
+		delete(t.held, t.past[0])
+		t.past = t.past[1:]
+	}
+}
+
+func hasEnded(u *controlv1.SubtaskUpdate) bool {
+	return u.GetState() >= controlv1.SubtaskState_SUBTASK_STATE_FINISHED
+}
+
+// send passes on what a subtask says, and keeps its last state.
+func (t *Table) send(m *controlv1.ConnectRequest) {
+	if ended := m.GetSubtaskEnded(); ended != nil {
+		t.mu.Lock()
+		k := keyOf(ended.GetSubtask())
+		if before := t.held[k]; before != nil {
+			now := proto.CloneOf(before)
+			now.Ended = ended
+			t.held[k] = now
+		}
+		t.mu.Unlock()
+	}
+	t.cfg.Send(m)
+}
+
+// Held returns the subtasks that run, and those that have ended not long ago, with what was last reported of each.
+func (t *Table) Held() []*controlv1.HeldSubtask {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []*controlv1.HeldSubtask
+	for _, h := range t.held {
+		if h.GetUpdate() != nil {
+			all = append(all, h)
+		}
+	}
+	slices.SortFunc(all, func(a, b *controlv1.HeldSubtask) int {
+		return compareRefs(a.GetUpdate().GetSubtask(), b.GetUpdate().GetSubtask())
+	})
+	return all
 }
 
 func (t *Table) finished(ref *controlv1.SubtaskRef, files []partfile.File) {
@@ -256,10 +326,11 @@ func (t *Table) tasks() []*subtask.Subtask {
 	for _, e := range t.subtasks {
 		all = append(all, e.task)
 	}
-	slices.SortFunc(all, func(a, b *subtask.Subtask) int {
-		x, y := a.Ref(), b.Ref()
-		return cmp.Or(cmp.Compare(x.GetJobId(), y.GetJobId()), cmp.Compare(x.GetVertexId(), y.GetVertexId()),
-			cmp.Compare(x.GetSubtaskIndex(), y.GetSubtaskIndex()))
-	})
+	slices.SortFunc(all, func(a, b *subtask.Subtask) int { return compareRefs(a.Ref(), b.Ref()) })
 	return all
+}
+
+func compareRefs(x, y *controlv1.SubtaskRef) int {
+	return cmp.Or(cmp.Compare(x.GetJobId(), y.GetJobId()), cmp.Compare(x.GetVertexId(), y.GetVertexId()),
+		cmp.Compare(x.GetSubtaskIndex(), y.GetSubtaskIndex()), cmp.Compare(x.GetAttempt(), y.GetAttempt()))
 }

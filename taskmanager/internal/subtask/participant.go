@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"pencere/pkg/checkpoint"
@@ -147,13 +148,13 @@ func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoi
 	})
 }
 
-// commit publishes a checkpoint. done says that the subtask ends with it.
+// commit publishes a checkpoint. done says that the subtask ends with it. A commit may come twice, from an old leader and a new one.
 func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit) (done bool, err error) {
 	c, acked := p.cuts[id]
 	switch {
-	case acked:
-		delete(p.cuts, id)
-	case p.ended != nil: // a checkpoint that the last state went into
+	case acked: // what was cut before and is not committed by now will never be
+		maps.DeleteFunc(p.cuts, func(cut checkpoint.ID, _ cut) bool { return cut <= id })
+	case p.ended != nil && id > p.last: // a checkpoint that the last state went into
 		c = *p.ended
 	default:
 		return false, nil
@@ -235,7 +236,12 @@ func (p *participant) settle(o order) (done bool, err error) {
 		return p.commit(o.checkpoint, o.commit)
 	case orderAbort:
 		p.abort(o.checkpoint)
-	case orderTrigger: // for sources alone, which look at it themselves
+	case orderTrigger: // for sources that read, which look at it themselves
+		if p.ended == nil {
+			p.task.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointDecline{
+				CheckpointDecline: &controlv1.CheckpointDecline{Subtask: p.task.Ref(), CheckpointId: uint64(o.checkpoint),
+					Reason: fmt.Sprintf("the subtask stopped for checkpoint %d, which was not committed", p.last)}}})
+		}
 	}
 	return false, nil
 }

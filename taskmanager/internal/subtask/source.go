@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"pencere/pkg/checkpoint"
@@ -151,7 +152,7 @@ func (r *source) addSplits(splits []checkpoint.Split) {
 	}
 }
 
-// AddSplits gives further splits to a running source.
+// AddSplits gives further splits to a running source. Those that it has already are left as they are.
 func (s *Subtask) AddSplits(wire []*controlv1.Split) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,6 +168,15 @@ func (r *source) takeAdded() {
 	added := r.added
 	r.added = nil
 	r.mu.Unlock()
+	known := make(map[int32]bool, len(r.splits))
+	for _, s := range r.splits {
+		known[s.number] = true
+	}
+	added = slices.DeleteFunc(added, func(s checkpoint.Split) bool {
+		before := known[s.Number]
+		known[s.Number] = true
+		return before
+	})
 	if len(added) > 0 {
 		r.addSplits(added)
 		r.reader.Add(kafkaSplits(added)...)

@@ -257,7 +257,9 @@ type ConnectRequest struct {
 	//	*ConnectRequest_CheckpointDecline
 	//	*ConnectRequest_SubtaskEnded
 	//	*ConnectRequest_CheckpointRequest
-	Message       isConnectRequest_Message `protobuf_oneof:"message"`
+	Message isConnectRequest_Message `protobuf_oneof:"message"`
+	// fencing_token is the newest that the taskmanager has seen. A jobmanager with an older one does not lead any more.
+	FencingToken  uint64 `protobuf:"varint,9,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,6 +373,13 @@ func (x *ConnectRequest) GetCheckpointRequest() *CheckpointRequest {
 	return nil
 }
 
+func (x *ConnectRequest) GetFencingToken() uint64 {
+	if x != nil {
+		return x.FencingToken
+	}
+	return 0
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -438,6 +447,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_CheckpointTrigger
 	//	*ConnectResponse_CheckpointCommit
 	//	*ConnectResponse_CheckpointAbort
+	//	*ConnectResponse_LeaderHeartbeat
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -550,6 +560,15 @@ func (x *ConnectResponse) GetCheckpointAbort() *CheckpointAbort {
 	return nil
 }
 
+func (x *ConnectResponse) GetLeaderHeartbeat() *LeaderHeartbeat {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_LeaderHeartbeat); ok {
+			return x.LeaderHeartbeat
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -582,6 +601,10 @@ type ConnectResponse_CheckpointAbort struct {
 	CheckpointAbort *CheckpointAbort `protobuf:"bytes,8,opt,name=checkpoint_abort,json=checkpointAbort,proto3,oneof"`
 }
 
+type ConnectResponse_LeaderHeartbeat struct {
+	LeaderHeartbeat *LeaderHeartbeat `protobuf:"bytes,9,opt,name=leader_heartbeat,json=leaderHeartbeat,proto3,oneof"`
+}
+
 func (*ConnectResponse_Registered) isConnectResponse_Message() {}
 
 func (*ConnectResponse_DeploySubtask) isConnectResponse_Message() {}
@@ -596,6 +619,46 @@ func (*ConnectResponse_CheckpointCommit) isConnectResponse_Message() {}
 
 func (*ConnectResponse_CheckpointAbort) isConnectResponse_Message() {}
 
+func (*ConnectResponse_LeaderHeartbeat) isConnectResponse_Message() {}
+
+// LeaderHeartbeat says that the jobmanager still leads, when there is nothing else to say. A taskmanager that hears nothing for a
+// while asks the other jobmanagers who leads, and keeps the stream until one does.
+type LeaderHeartbeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaderHeartbeat) Reset() {
+	*x = LeaderHeartbeat{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaderHeartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaderHeartbeat) ProtoMessage() {}
+
+func (x *LeaderHeartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaderHeartbeat.ProtoReflect.Descriptor instead.
+func (*LeaderHeartbeat) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{2}
+}
+
 // Register introduces a taskmanager.
 type Register struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -609,13 +672,15 @@ type Register struct {
 	// memory_limit_bytes is what the taskmanager may use.
 	MemoryLimitBytes int64  `protobuf:"varint,6,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
 	Version          string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// subtasks are those that the taskmanager runs, and those that have ended there not long ago.
+	Subtasks      []*HeldSubtask `protobuf:"bytes,8,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[2]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +692,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[2]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +705,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{2}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Register) GetTaskManagerId() string {
@@ -692,6 +757,86 @@ func (x *Register) GetVersion() string {
 	return ""
 }
 
+func (x *Register) GetSubtasks() []*HeldSubtask {
+	if x != nil {
+		return x.Subtasks
+	}
+	return nil
+}
+
+// HeldSubtask is an attempt that a taskmanager brings along when it registers, with all that it has reported of it: the jobmanager
+// that it reported to may be gone.
+type HeldSubtask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// update is the last that was reported.
+	Update *SubtaskUpdate `protobuf:"bytes,1,opt,name=update,proto3" json:"update,omitempty"`
+	Slot   int32          `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
+	// parallelism of the attempt.
+	Parallelism int32 `protobuf:"varint,3,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	// ended is set when the subtask's input has ended.
+	Ended         *SubtaskEnded `protobuf:"bytes,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldSubtask) Reset() {
+	*x = HeldSubtask{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldSubtask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldSubtask) ProtoMessage() {}
+
+func (x *HeldSubtask) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldSubtask.ProtoReflect.Descriptor instead.
+func (*HeldSubtask) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HeldSubtask) GetUpdate() *SubtaskUpdate {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
+func (x *HeldSubtask) GetSlot() int32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *HeldSubtask) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
+func (x *HeldSubtask) GetEnded() *SubtaskEnded {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
 // Registered accepts a taskmanager.
 type Registered struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -703,7 +848,7 @@ type Registered struct {
 
 func (x *Registered) Reset() {
 	*x = Registered{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +860,7 @@ func (x *Registered) String() string {
 func (*Registered) ProtoMessage() {}
 
 func (x *Registered) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +873,7 @@ func (x *Registered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Registered.ProtoReflect.Descriptor instead.
 func (*Registered) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{3}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Registered) GetHeartbeatIntervalMs() int64 {
@@ -751,7 +896,7 @@ type SubtaskRef struct {
 
 func (x *SubtaskRef) Reset() {
 	*x = SubtaskRef{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +908,7 @@ func (x *SubtaskRef) String() string {
 func (*SubtaskRef) ProtoMessage() {}
 
 func (x *SubtaskRef) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +921,7 @@ func (x *SubtaskRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskRef.ProtoReflect.Descriptor instead.
 func (*SubtaskRef) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SubtaskRef) GetJobId() string {
@@ -838,7 +983,7 @@ type DeploySubtask struct {
 
 func (x *DeploySubtask) Reset() {
 	*x = DeploySubtask{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +995,7 @@ func (x *DeploySubtask) String() string {
 func (*DeploySubtask) ProtoMessage() {}
 
 func (x *DeploySubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1008,7 @@ func (x *DeploySubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploySubtask.ProtoReflect.Descriptor instead.
 func (*DeploySubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeploySubtask) GetSubtask() *SubtaskRef {
@@ -962,7 +1107,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1119,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1132,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Endpoint) GetSubtask() *SubtaskRef {
@@ -1028,7 +1173,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1185,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1198,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Split) GetTopic() string {
@@ -1101,7 +1246,7 @@ type CancelSubtask struct {
 
 func (x *CancelSubtask) Reset() {
 	*x = CancelSubtask{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1258,7 @@ func (x *CancelSubtask) String() string {
 func (*CancelSubtask) ProtoMessage() {}
 
 func (x *CancelSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1271,7 @@ func (x *CancelSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSubtask.ProtoReflect.Descriptor instead.
 func (*CancelSubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CancelSubtask) GetSubtask() *SubtaskRef {
@@ -1147,7 +1292,7 @@ type AddSplits struct {
 
 func (x *AddSplits) Reset() {
 	*x = AddSplits{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1304,7 @@ func (x *AddSplits) String() string {
 func (*AddSplits) ProtoMessage() {}
 
 func (x *AddSplits) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1317,7 @@ func (x *AddSplits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSplits.ProtoReflect.Descriptor instead.
 func (*AddSplits) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AddSplits) GetSubtask() *SubtaskRef {
@@ -1201,7 +1346,7 @@ type CheckpointTrigger struct {
 
 func (x *CheckpointTrigger) Reset() {
 	*x = CheckpointTrigger{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1358,7 @@ func (x *CheckpointTrigger) String() string {
 func (*CheckpointTrigger) ProtoMessage() {}
 
 func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1371,7 @@ func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointTrigger.ProtoReflect.Descriptor instead.
 func (*CheckpointTrigger) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckpointTrigger) GetSubtask() *SubtaskRef {
@@ -1269,7 +1414,7 @@ type CheckpointCommit struct {
 
 func (x *CheckpointCommit) Reset() {
 	*x = CheckpointCommit{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1426,7 @@ func (x *CheckpointCommit) String() string {
 func (*CheckpointCommit) ProtoMessage() {}
 
 func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1439,7 @@ func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointCommit.ProtoReflect.Descriptor instead.
 func (*CheckpointCommit) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckpointCommit) GetSubtask() *SubtaskRef {
@@ -1351,7 +1496,7 @@ type CheckpointAbort struct {
 
 func (x *CheckpointAbort) Reset() {
 	*x = CheckpointAbort{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1508,7 @@ func (x *CheckpointAbort) String() string {
 func (*CheckpointAbort) ProtoMessage() {}
 
 func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1521,7 @@ func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAbort.ProtoReflect.Descriptor instead.
 func (*CheckpointAbort) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckpointAbort) GetSubtask() *SubtaskRef {
@@ -1413,7 +1558,7 @@ type CheckpointAck struct {
 
 func (x *CheckpointAck) Reset() {
 	*x = CheckpointAck{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1570,7 @@ func (x *CheckpointAck) String() string {
 func (*CheckpointAck) ProtoMessage() {}
 
 func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1583,7 @@ func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAck.ProtoReflect.Descriptor instead.
 func (*CheckpointAck) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckpointAck) GetSubtask() *SubtaskRef {
@@ -1474,7 +1619,7 @@ type CheckpointDecline struct {
 
 func (x *CheckpointDecline) Reset() {
 	*x = CheckpointDecline{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1631,7 @@ func (x *CheckpointDecline) String() string {
 func (*CheckpointDecline) ProtoMessage() {}
 
 func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1644,7 @@ func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDecline.ProtoReflect.Descriptor instead.
 func (*CheckpointDecline) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckpointDecline) GetSubtask() *SubtaskRef {
@@ -1537,7 +1682,7 @@ type SubtaskEnded struct {
 
 func (x *SubtaskEnded) Reset() {
 	*x = SubtaskEnded{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1694,7 @@ func (x *SubtaskEnded) String() string {
 func (*SubtaskEnded) ProtoMessage() {}
 
 func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1707,7 @@ func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskEnded.ProtoReflect.Descriptor instead.
 func (*SubtaskEnded) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SubtaskEnded) GetSubtask() *SubtaskRef {
@@ -1598,7 +1743,7 @@ type CheckpointRequest struct {
 
 func (x *CheckpointRequest) Reset() {
 	*x = CheckpointRequest{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1755,7 @@ func (x *CheckpointRequest) String() string {
 func (*CheckpointRequest) ProtoMessage() {}
 
 func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1768,7 @@ func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
 func (*CheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CheckpointRequest) GetSubtask() *SubtaskRef {
@@ -1656,7 +1801,7 @@ type SubtaskUpdate struct {
 
 func (x *SubtaskUpdate) Reset() {
 	*x = SubtaskUpdate{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1813,7 @@ func (x *SubtaskUpdate) String() string {
 func (*SubtaskUpdate) ProtoMessage() {}
 
 func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1826,7 @@ func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskUpdate.ProtoReflect.Descriptor instead.
 func (*SubtaskUpdate) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubtaskUpdate) GetSubtask() *SubtaskRef {
@@ -1732,7 +1877,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1889,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1902,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1785,7 +1930,7 @@ type FilesFinished struct {
 
 func (x *FilesFinished) Reset() {
 	*x = FilesFinished{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1942,7 @@ func (x *FilesFinished) String() string {
 func (*FilesFinished) ProtoMessage() {}
 
 func (x *FilesFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1955,7 @@ func (x *FilesFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesFinished.ProtoReflect.Descriptor instead.
 func (*FilesFinished) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FilesFinished) GetSubtask() *SubtaskRef {
@@ -1841,7 +1986,7 @@ type PartFile struct {
 
 func (x *PartFile) Reset() {
 	*x = PartFile{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +1998,7 @@ func (x *PartFile) String() string {
 func (*PartFile) ProtoMessage() {}
 
 func (x *PartFile) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2011,7 @@ func (x *PartFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartFile.ProtoReflect.Descriptor instead.
 func (*PartFile) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PartFile) GetName() string {
@@ -1918,7 +2063,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2075,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2088,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Heartbeat) GetTimeMs() int64 {
@@ -1998,7 +2143,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2155,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2168,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubtaskReport) GetSubtask() *SubtaskRef {
@@ -2076,7 +2221,7 @@ type OpenWindow struct {
 
 func (x *OpenWindow) Reset() {
 	*x = OpenWindow{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2233,7 @@ func (x *OpenWindow) String() string {
 func (*OpenWindow) ProtoMessage() {}
 
 func (x *OpenWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2246,7 @@ func (x *OpenWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWindow.ProtoReflect.Descriptor instead.
 func (*OpenWindow) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OpenWindow) GetStartMs() int64 {
@@ -2164,7 +2309,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2321,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2334,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SubtaskMetrics) GetRecordsIn() int64 {
@@ -2354,7 +2499,7 @@ type SplitReport struct {
 
 func (x *SplitReport) Reset() {
 	*x = SplitReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2511,7 @@ func (x *SplitReport) String() string {
 func (*SplitReport) ProtoMessage() {}
 
 func (x *SplitReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2524,7 @@ func (x *SplitReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitReport.ProtoReflect.Descriptor instead.
 func (*SplitReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SplitReport) GetTopic() string {
@@ -2449,7 +2594,7 @@ var File_pencere_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	" pencere/control/v1/control.proto\x12\x12pencere.control.v1\"\xf3\x04\n" +
+	" pencere/control/v1/control.proto\x12\x12pencere.control.v1\"\x98\x05\n" +
 	"\x0eConnectRequest\x12:\n" +
 	"\bregister\x18\x01 \x01(\v2\x1c.pencere.control.v1.RegisterH\x00R\bregister\x12=\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x1d.pencere.control.v1.HeartbeatH\x00R\theartbeat\x12J\n" +
@@ -2458,8 +2603,9 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x0echeckpoint_ack\x18\x05 \x01(\v2!.pencere.control.v1.CheckpointAckH\x00R\rcheckpointAck\x12V\n" +
 	"\x12checkpoint_decline\x18\x06 \x01(\v2%.pencere.control.v1.CheckpointDeclineH\x00R\x11checkpointDecline\x12G\n" +
 	"\rsubtask_ended\x18\a \x01(\v2 .pencere.control.v1.SubtaskEndedH\x00R\fsubtaskEnded\x12V\n" +
-	"\x12checkpoint_request\x18\b \x01(\v2%.pencere.control.v1.CheckpointRequestH\x00R\x11checkpointRequestB\t\n" +
-	"\amessage\"\xda\x04\n" +
+	"\x12checkpoint_request\x18\b \x01(\v2%.pencere.control.v1.CheckpointRequestH\x00R\x11checkpointRequest\x12#\n" +
+	"\rfencing_token\x18\t \x01(\x04R\ffencingTokenB\t\n" +
+	"\amessage\"\xac\x05\n" +
 	"\x0fConnectResponse\x12#\n" +
 	"\rfencing_token\x18\x01 \x01(\x04R\ffencingToken\x12@\n" +
 	"\n" +
@@ -2471,8 +2617,10 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"add_splits\x18\x05 \x01(\v2\x1d.pencere.control.v1.AddSplitsH\x00R\taddSplits\x12V\n" +
 	"\x12checkpoint_trigger\x18\x06 \x01(\v2%.pencere.control.v1.CheckpointTriggerH\x00R\x11checkpointTrigger\x12S\n" +
 	"\x11checkpoint_commit\x18\a \x01(\v2$.pencere.control.v1.CheckpointCommitH\x00R\x10checkpointCommit\x12P\n" +
-	"\x10checkpoint_abort\x18\b \x01(\v2#.pencere.control.v1.CheckpointAbortH\x00R\x0fcheckpointAbortB\t\n" +
-	"\amessage\"\x84\x02\n" +
+	"\x10checkpoint_abort\x18\b \x01(\v2#.pencere.control.v1.CheckpointAbortH\x00R\x0fcheckpointAbort\x12P\n" +
+	"\x10leader_heartbeat\x18\t \x01(\v2#.pencere.control.v1.LeaderHeartbeatH\x00R\x0fleaderHeartbeatB\t\n" +
+	"\amessage\"\x11\n" +
+	"\x0fLeaderHeartbeat\"\xc1\x02\n" +
 	"\bRegister\x12&\n" +
 	"\x0ftask_manager_id\x18\x01 \x01(\tR\rtaskManagerId\x12!\n" +
 	"\fdata_address\x18\x02 \x01(\tR\vdataAddress\x12\x14\n" +
@@ -2480,7 +2628,13 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\tcpu_cores\x18\x04 \x01(\x05R\bcpuCores\x122\n" +
 	"\x15physical_memory_bytes\x18\x05 \x01(\x03R\x13physicalMemoryBytes\x12,\n" +
 	"\x12memory_limit_bytes\x18\x06 \x01(\x03R\x10memoryLimitBytes\x12\x18\n" +
-	"\aversion\x18\a \x01(\tR\aversion\"@\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12;\n" +
+	"\bsubtasks\x18\b \x03(\v2\x1f.pencere.control.v1.HeldSubtaskR\bsubtasks\"\xb6\x01\n" +
+	"\vHeldSubtask\x129\n" +
+	"\x06update\x18\x01 \x01(\v2!.pencere.control.v1.SubtaskUpdateR\x06update\x12\x12\n" +
+	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12 \n" +
+	"\vparallelism\x18\x03 \x01(\x05R\vparallelism\x126\n" +
+	"\x05ended\x18\x04 \x01(\v2 .pencere.control.v1.SubtaskEndedR\x05ended\"@\n" +
 	"\n" +
 	"Registered\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x01 \x01(\x03R\x13heartbeatIntervalMs\"\x7f\n" +
@@ -2667,7 +2821,7 @@ func file_pencere_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_pencere_control_v1_control_proto_goTypes = []any{
 	(CheckpointKind)(0),       // 0: pencere.control.v1.CheckpointKind
 	(SubtaskState)(0),         // 1: pencere.control.v1.SubtaskState
@@ -2675,84 +2829,90 @@ var file_pencere_control_v1_control_proto_goTypes = []any{
 	(SplitState)(0),           // 3: pencere.control.v1.SplitState
 	(*ConnectRequest)(nil),    // 4: pencere.control.v1.ConnectRequest
 	(*ConnectResponse)(nil),   // 5: pencere.control.v1.ConnectResponse
-	(*Register)(nil),          // 6: pencere.control.v1.Register
-	(*Registered)(nil),        // 7: pencere.control.v1.Registered
-	(*SubtaskRef)(nil),        // 8: pencere.control.v1.SubtaskRef
-	(*DeploySubtask)(nil),     // 9: pencere.control.v1.DeploySubtask
-	(*Endpoint)(nil),          // 10: pencere.control.v1.Endpoint
-	(*Split)(nil),             // 11: pencere.control.v1.Split
-	(*CancelSubtask)(nil),     // 12: pencere.control.v1.CancelSubtask
-	(*AddSplits)(nil),         // 13: pencere.control.v1.AddSplits
-	(*CheckpointTrigger)(nil), // 14: pencere.control.v1.CheckpointTrigger
-	(*CheckpointCommit)(nil),  // 15: pencere.control.v1.CheckpointCommit
-	(*CheckpointAbort)(nil),   // 16: pencere.control.v1.CheckpointAbort
-	(*CheckpointAck)(nil),     // 17: pencere.control.v1.CheckpointAck
-	(*CheckpointDecline)(nil), // 18: pencere.control.v1.CheckpointDecline
-	(*SubtaskEnded)(nil),      // 19: pencere.control.v1.SubtaskEnded
-	(*CheckpointRequest)(nil), // 20: pencere.control.v1.CheckpointRequest
-	(*SubtaskUpdate)(nil),     // 21: pencere.control.v1.SubtaskUpdate
-	(*Failure)(nil),           // 22: pencere.control.v1.Failure
-	(*FilesFinished)(nil),     // 23: pencere.control.v1.FilesFinished
-	(*PartFile)(nil),          // 24: pencere.control.v1.PartFile
-	(*Heartbeat)(nil),         // 25: pencere.control.v1.Heartbeat
-	(*SubtaskReport)(nil),     // 26: pencere.control.v1.SubtaskReport
-	(*OpenWindow)(nil),        // 27: pencere.control.v1.OpenWindow
-	(*SubtaskMetrics)(nil),    // 28: pencere.control.v1.SubtaskMetrics
-	(*SplitReport)(nil),       // 29: pencere.control.v1.SplitReport
+	(*LeaderHeartbeat)(nil),   // 6: pencere.control.v1.LeaderHeartbeat
+	(*Register)(nil),          // 7: pencere.control.v1.Register
+	(*HeldSubtask)(nil),       // 8: pencere.control.v1.HeldSubtask
+	(*Registered)(nil),        // 9: pencere.control.v1.Registered
+	(*SubtaskRef)(nil),        // 10: pencere.control.v1.SubtaskRef
+	(*DeploySubtask)(nil),     // 11: pencere.control.v1.DeploySubtask
+	(*Endpoint)(nil),          // 12: pencere.control.v1.Endpoint
+	(*Split)(nil),             // 13: pencere.control.v1.Split
+	(*CancelSubtask)(nil),     // 14: pencere.control.v1.CancelSubtask
+	(*AddSplits)(nil),         // 15: pencere.control.v1.AddSplits
+	(*CheckpointTrigger)(nil), // 16: pencere.control.v1.CheckpointTrigger
+	(*CheckpointCommit)(nil),  // 17: pencere.control.v1.CheckpointCommit
+	(*CheckpointAbort)(nil),   // 18: pencere.control.v1.CheckpointAbort
+	(*CheckpointAck)(nil),     // 19: pencere.control.v1.CheckpointAck
+	(*CheckpointDecline)(nil), // 20: pencere.control.v1.CheckpointDecline
+	(*SubtaskEnded)(nil),      // 21: pencere.control.v1.SubtaskEnded
+	(*CheckpointRequest)(nil), // 22: pencere.control.v1.CheckpointRequest
+	(*SubtaskUpdate)(nil),     // 23: pencere.control.v1.SubtaskUpdate
+	(*Failure)(nil),           // 24: pencere.control.v1.Failure
+	(*FilesFinished)(nil),     // 25: pencere.control.v1.FilesFinished
+	(*PartFile)(nil),          // 26: pencere.control.v1.PartFile
+	(*Heartbeat)(nil),         // 27: pencere.control.v1.Heartbeat
+	(*SubtaskReport)(nil),     // 28: pencere.control.v1.SubtaskReport
+	(*OpenWindow)(nil),        // 29: pencere.control.v1.OpenWindow
+	(*SubtaskMetrics)(nil),    // 30: pencere.control.v1.SubtaskMetrics
+	(*SplitReport)(nil),       // 31: pencere.control.v1.SplitReport
 }
 var file_pencere_control_v1_control_proto_depIdxs = []int32{
-	6,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
-	25, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
-	21, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
-	23, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
-	17, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
-	18, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
-	19, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
-	20, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
-	7,  // 8: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
-	9,  // 9: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
-	12, // 10: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
-	13, // 11: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
-	14, // 12: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
-	15, // 13: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
-	16, // 14: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
-	8,  // 15: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	11, // 16: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
-	10, // 17: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
-	10, // 18: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
-	8,  // 19: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 20: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 21: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
-	11, // 22: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
-	8,  // 23: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
-	0,  // 24: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
-	8,  // 25: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 26: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 27: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 28: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 29: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 30: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
-	8,  // 31: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
-	1,  // 32: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
-	22, // 33: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
-	28, // 34: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	8,  // 35: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
-	24, // 36: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
-	2,  // 37: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
-	26, // 38: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
-	8,  // 39: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
-	28, // 40: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	29, // 41: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
-	24, // 42: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
-	27, // 43: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
-	3,  // 44: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
-	4,  // 45: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
-	5,  // 46: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
-	46, // [46:47] is the sub-list for method output_type
-	45, // [45:46] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	7,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
+	27, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
+	23, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
+	25, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
+	19, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
+	20, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
+	21, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
+	22, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
+	9,  // 8: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
+	11, // 9: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
+	14, // 10: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
+	15, // 11: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
+	16, // 12: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
+	17, // 13: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
+	18, // 14: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
+	6,  // 15: pencere.control.v1.ConnectResponse.leader_heartbeat:type_name -> pencere.control.v1.LeaderHeartbeat
+	8,  // 16: pencere.control.v1.Register.subtasks:type_name -> pencere.control.v1.HeldSubtask
+	23, // 17: pencere.control.v1.HeldSubtask.update:type_name -> pencere.control.v1.SubtaskUpdate
+	21, // 18: pencere.control.v1.HeldSubtask.ended:type_name -> pencere.control.v1.SubtaskEnded
+	10, // 19: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	13, // 20: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
+	12, // 21: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
+	12, // 22: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
+	10, // 23: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 24: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 25: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
+	13, // 26: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
+	10, // 27: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
+	0,  // 28: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
+	10, // 29: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 30: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 31: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 32: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 33: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 34: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
+	10, // 35: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
+	1,  // 36: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
+	24, // 37: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
+	30, // 38: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	10, // 39: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
+	26, // 40: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
+	2,  // 41: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
+	28, // 42: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
+	10, // 43: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
+	30, // 44: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	31, // 45: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
+	26, // 46: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
+	29, // 47: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
+	3,  // 48: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
+	4,  // 49: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
+	5,  // 50: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
+	50, // [50:51] is the sub-list for method output_type
+	49, // [49:50] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_pencere_control_v1_control_proto_init() }
@@ -2778,6 +2938,7 @@ func file_pencere_control_v1_control_proto_init() {
 		(*ConnectResponse_CheckpointTrigger)(nil),
 		(*ConnectResponse_CheckpointCommit)(nil),
 		(*ConnectResponse_CheckpointAbort)(nil),
+		(*ConnectResponse_LeaderHeartbeat)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2785,7 +2946,7 @@ func file_pencere_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_control_v1_control_proto_rawDesc), len(file_pencere_control_v1_control_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,9 +30,9 @@ const (
 //
 // JobManagerService is what a jobmanager offers to taskmanagers.
 type JobManagerServiceClient interface {
-	// Connect is the one stream between a taskmanager and the leading jobmanager. The taskmanager registers first;
-	// what follows is in the order in which each side sent it. When the stream breaks, the taskmanager's slots are
-	// free at once and it registers anew.
+	// Connect is the one stream between a taskmanager and the leading jobmanager. The taskmanager registers first, with the
+	// subtasks that it runs; what follows is in the order in which each side sent it. When the stream breaks, a jobmanager that
+	// leads gives the work away at once. The taskmanager goes on with it and registers with whoever leads next.
 	Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error)
 }
 
@@ -63,9 +63,9 @@ type JobManagerService_ConnectClient = grpc.BidiStreamingClient[ConnectRequest, 
 //
 // JobManagerService is what a jobmanager offers to taskmanagers.
 type JobManagerServiceServer interface {
-	// Connect is the one stream between a taskmanager and the leading jobmanager. The taskmanager registers first;
-	// what follows is in the order in which each side sent it. When the stream breaks, the taskmanager's slots are
-	// free at once and it registers anew.
+	// Connect is the one stream between a taskmanager and the leading jobmanager. The taskmanager registers first, with the
+	// subtasks that it runs; what follows is in the order in which each side sent it. When the stream breaks, a jobmanager that
+	// leads gives the work away at once. The taskmanager goes on with it and registers with whoever leads next.
 	Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error
 	mustEmbedUnimplementedJobManagerServiceServer()
 }

@@ -1,0 +1,234 @@
+package jobmaster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pencere/jobmanager/internal/coordinator"
+	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/slotpool"
+	"pencere/pkg/checkpoint"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+)
+
+// adoption is how a new leader takes over the subtasks that an earlier one deployed. The log has the number of the attempt;
+// where its subtasks run, and how they are, the taskmanagers say when they register.
+type adoption struct {
+	grace   *time.Timer // nil before it began
+	brought map[string]brought
+}
+
+type (
+	// brought is posted when a taskmanager has come with subtasks of the attempt.
+	brought struct {
+		taskManager slotpool.TaskManager
+		subtasks    []*controlv1.HeldSubtask
+	}
+	// graceOver is posted when no taskmanager is waited for any more.
+	graceOver struct{}
+)
+
+// adopt takes the subtasks that a taskmanager brings along if the job waits for them, and returns the slots that they hold.
+// Others are cancelled: their work was given away.
+func (m *master) adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) []slotpool.Held {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	attempt := m.state.attempt
+	b := brought{taskManager: tm}
+	var held []slotpool.Held
+	var strays []*controlv1.HeldSubtask
+	for _, s := range subtasks {
+		if !m.state.adopts || int(s.GetUpdate().GetSubtask().GetAttempt()) != attempt {
+			strays = append(strays, s)
+			continue
+		}
+		b.subtasks = append(b.subtasks, s)
+		if !subtaskStates[s.GetUpdate().GetState()].Terminal() {
+			held = append(held, slotpool.Held{Slot: int(s.GetSlot()), JobID: m.id, Holder: claim{m, attempt}})
+		}
+	}
+	cancelHeld(tm, strays)
+	if b.subtasks != nil {
+		m.post(b)
+	}
+	return held
+}
+
+// cancelHeld ends subtasks that a taskmanager brought along.
+func cancelHeld(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) {
+	for _, s := range subtasks {
+		if !subtaskStates[s.GetUpdate().GetState()].Terminal() {
+			tm.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CancelSubtask{
+				CancelSubtask: &controlv1.CancelSubtask{Subtask: s.GetUpdate().GetSubtask()}}})
+		}
+	}
+}
+
+// awaitSubtasks waits for taskmanagers, which look for the new leader.
+func (m *master) awaitSubtasks() {
+	m.adoption.brought = make(map[string]brought)
+	m.adoption.grace = time.AfterFunc(m.cfg.Grace, func() { m.post(graceOver{}) })
+}
+
+// brought notes what a taskmanager came with, and goes on when that is all.
+func (m *master) brought(ctx context.Context, b brought) {
+	if m.machine.Status() != jobfsm.Reconciling {
+		cancelHeld(b.taskManager, b.subtasks)
+		return
+	}
+	m.adoption.brought[b.taskManager.ID] = b
+	if there := m.there(); there.complete() || there.failure != nil {
+		m.reconcile(ctx)
+	}
+}
+
+// present is what the taskmanagers have brought of an attempt.
+type present struct {
+	slots    []slotpool.Slot // by subtask index; the zero Slot where none came
+	subtasks map[jobfsm.SubtaskID]*controlv1.HeldSubtask
+	states   map[jobfsm.SubtaskID]jobfsm.SubtaskState
+	want     int             // subtasks
+	failure  *jobfsm.Failure // of one that has failed meanwhile
+}
+
+func (p *present) complete() bool { return p.want > 0 && len(p.subtasks) == p.want }
+
+func (m *master) there() present {
+	p := present{subtasks: make(map[jobfsm.SubtaskID]*controlv1.HeldSubtask), states: make(map[jobfsm.SubtaskID]jobfsm.SubtaskState)}
+	for _, b := range m.adoption.brought {
+		for _, s := range b.subtasks {
+			if p.slots == nil {
+				p.want = len(subtaskIDs(m.program, int(s.GetParallelism())))
+				p.slots = make([]slotpool.Slot, s.GetParallelism())
+			}
+			m.place(&p, b.taskManager, s)
+		}
+	}
+	return p
+}
+
+func (m *master) place(p *present, tm slotpool.TaskManager, s *controlv1.HeldSubtask) {
+	id := subtaskID(s.GetUpdate().GetSubtask())
+	state, known := subtaskStates[s.GetUpdate().GetState()]
+	if !known || id.Index < 0 || id.Index >= len(p.slots) {
+		return
+	}
+	p.subtasks[id], p.states[id] = s, state
+	p.slots[id.Index] = slotpool.Slot{Index: int(s.GetSlot()), TaskManager: tm}
+	if state != jobfsm.SubtaskFailed && state != jobfsm.SubtaskCanceled {
+		return
+	}
+	failure := &jobfsm.Failure{
+		Message:  "it ended while no jobmanager led: " + s.GetUpdate().GetFailure().GetMessage(),
+		LostPeer: s.GetUpdate().GetFailure().GetLostPeer(), TaskManagerID: tm.ID,
+	}
+	if p.failure == nil || p.failure.LostPeer {
+		p.failure = failure
+	}
+}
+
+// reconcile goes on with the subtasks that are there: with all of them as if nothing had happened, else with the next attempt.
+func (m *master) reconcile(ctx context.Context) {
+	if m.machine.Status() != jobfsm.Reconciling {
+		return
+	}
+	m.adoption.grace.Stop()
+	there := m.there()
+	missing := there.want - len(there.subtasks)
+	if there.failure == nil && missing > 0 {
+		there.failure = &jobfsm.Failure{Message: fmt.Sprintf(
+			"%d of %d subtasks did not come back within %s after another jobmanager took over", missing, there.want, m.cfg.Grace)}
+	}
+	m.mu.Lock()
+	m.state.adopts = false
+	if there.want > 0 {
+		m.state.adopt(m.machine.Attempt(), there, m.cfg.Now().UnixMilli())
+	}
+	m.mu.Unlock()
+	m.adoption.brought = nil
+	m.step(ctx, jobfsm.Reconciled{Subtasks: there.states, Failure: there.failure})
+	switch {
+	case m.machine.Status().Terminal():
+		return
+	case m.machine.Status() == jobfsm.Running && len(there.states) > 0:
+		m.cfg.Logger.Info("job taken over", "job_id", m.id, "attempt", m.machine.Attempt(), "subtasks", len(there.states))
+		m.resume(ctx, there)
+	}
+	m.discover(ctx)
+}
+
+// adopt makes the subtasks of an attempt from what taskmanagers brought. Those that are missing are failed.
+func (s *state) adopt(attempt int, p present, now int64) {
+	for i := range p.slots {
+		if p.slots[i].TaskManager.Send == nil {
+			p.slots[i].TaskManager.Send = func(*controlv1.ConnectResponse) {} // there is nobody to tell
+		}
+	}
+	s.deploy(attempt, p.slots, now)
+	for _, vertex := range s.subtasks {
+		for _, t := range vertex {
+			brought := p.subtasks[t.id]
+			if brought == nil {
+				t.enter(jobfsm.SubtaskFailed, now)
+				continue
+			}
+			t.enter(p.states[t.id], brought.GetUpdate().GetTimeMs())
+			if metrics := brought.GetUpdate().GetMetrics(); metrics != nil {
+				t.report(metrics, brought.GetUpdate().GetTimeMs())
+			}
+		}
+	}
+}
+
+// resume goes on with an attempt that runs: it repeats what the earlier leader may not have got across, all of which may be heard
+// twice, and takes a checkpoint soon in place of the one that was under way.
+func (m *master) resume(ctx context.Context, there present) {
+	attempt := m.machine.Attempt()
+	m.attemptRuns = false
+	m.started(ctx, len(there.slots))
+	for _, id := range subtaskIDs(m.program, len(there.slots)) {
+		if ended := there.subtasks[id].GetEnded(); ended != nil {
+			m.subtaskEnded(ended)
+		}
+	}
+	m.repeatSplits()
+	if m.latest != nil && m.latest.Attempt == attempt {
+		if m.latest.Kind.Stops() {
+			m.resumeStop(ctx, there)
+			return
+		}
+		m.notifyComplete(ctx, coordinator.NotifyComplete{ID: m.latest.ID, Kind: m.latest.Kind, Attempt: attempt})
+	}
+	if m.allRun() {
+		m.attemptRuns = true
+		m.coordinate(ctx, coordinator.Running{Attempt: attempt})
+	}
+	m.coordinate(ctx, coordinator.Fired{Attempt: attempt, Subtask: checkpoint.Subtask(subtaskIDs(m.program, 1)[0])})
+}
+
+// resumeStop goes on with a job whose sources have stopped for a savepoint. When the earlier leader had written that, some subtask
+// may have finished with it, and the others follow. Else the job goes on by a restart, as it does when a savepoint fails.
+func (m *master) resumeStop(ctx context.Context, there present) {
+	for _, state := range there.states {
+		if state == jobfsm.SubtaskFinished {
+			m.notifyComplete(ctx, coordinator.NotifyComplete{ID: m.latest.ID, Kind: m.latest.Kind, Attempt: m.latest.Attempt})
+			return
+		}
+	}
+	m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{
+		Message: fmt.Sprintf("%s %d was not written when another jobmanager took over: ask again", m.latest.Kind, m.latest.ID)}})
+}
+
+// repeatSplits gives all splits to the source subtasks again.
+func (m *master) repeatSplits() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.state.parallelism {
+		if splits := m.state.owned(i, 0); len(splits) > 0 {
+			s := m.state.subtasks[0][i]
+			s.slot.TaskManager.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_AddSplits{
+				AddSplits: &controlv1.AddSplits{Subtask: m.ref(s.id), Splits: splits}}})
+		}
+	}
+}
