@@ -48,9 +48,8 @@ func (w *world) lead() {
 	j.gateway = gateway.New(pool, j.dispatcher, log)
 	var ctx context.Context
 	ctx, j.cancel = context.WithCancel(context.Background())
-	j.running.Go(func() { j.gateway.Lead(ctx, j.term) })
 	j.running.Go(func() {
-		_ = j.dispatcher.Lead(ctx) // why it ended is what the simulation did
+		_ = j.dispatcher.Lead(ctx, func() { j.running.Go(func() { j.gateway.Lead(ctx, j.term) }) }) // why it ended is what the simulation did
 		j.over.Store(true)
 		j.cancel()
 	})

@@ -16,8 +16,6 @@ import (
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/taskmanager/internal/exchange"
 	"pencere/taskmanager/internal/subtask"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // Config is what subtasks run with.
@@ -41,9 +39,6 @@ type Table struct {
 	held     map[key]*controlv1.HeldSubtask // those of subtasks, and of past
 	past     []key                          // subtasks that have ended, the oldest first
 }
-
-// pastKept is how many subtasks that have ended stay known, for a jobmanager that was not there when they did.
-const pastKept = 200
 
 type key struct {
 	jobID, vertexID string
@@ -159,63 +154,6 @@ func (t *Table) update(ref *controlv1.SubtaskRef, state controlv1.SubtaskState, 
 	}
 	t.note(u)
 	t.cfg.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: u}})
-}
-
-// note keeps what is reported of a subtask that was deployed here.
-func (t *Table) note(u *controlv1.SubtaskUpdate) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	k := keyOf(u.GetSubtask())
-	before := t.held[k]
-	if before == nil || hasEnded(before.GetUpdate()) {
-		return
-	}
-	now := proto.CloneOf(before)
-	now.Update = u
-	t.held[k] = now
-	if !hasEnded(u) {
-		return
-	}
-	t.past = append(t.past, k)
-	if len(t.past) > pastKept {
-		delete(t.held, t.past[0])
-		t.past = t.past[1:]
-	}
-}
-
-func hasEnded(u *controlv1.SubtaskUpdate) bool {
-	return u.GetState() >= controlv1.SubtaskState_SUBTASK_STATE_FINISHED
-}
-
-// send passes on what a subtask says, and keeps its last state.
-func (t *Table) send(m *controlv1.ConnectRequest) {
-	if ended := m.GetSubtaskEnded(); ended != nil {
-		t.mu.Lock()
-		k := keyOf(ended.GetSubtask())
-		if before := t.held[k]; before != nil {
-			now := proto.CloneOf(before)
-			now.Ended = ended
-			t.held[k] = now
-		}
-		t.mu.Unlock()
-	}
-	t.cfg.Send(m)
-}
-
-// Held returns the subtasks that run, and those that have ended not long ago, with what was last reported of each.
-func (t *Table) Held() []*controlv1.HeldSubtask {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var all []*controlv1.HeldSubtask
-	for _, h := range t.held {
-		if h.GetUpdate() != nil {
-			all = append(all, h)
-		}
-	}
-	slices.SortFunc(all, func(a, b *controlv1.HeldSubtask) int {
-		return compareRefs(a.GetUpdate().GetSubtask(), b.GetUpdate().GetSubtask())
-	})
-	return all
 }
 
 func (t *Table) finished(ref *controlv1.SubtaskRef, files []partfile.File) {
