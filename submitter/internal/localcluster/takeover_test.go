@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// metric returns a metric of the job, or fails.
-func (j job) metric(name string) (int, error) {
+// jobMetric returns a metric of the job, or fails.
+func (j job) jobMetric(name string) (int, error) {
 	request, err := http.NewRequestWithContext(j.ctx, http.MethodGet, j.jobs.Web()+"jobs/"+j.id+"/metrics?get="+name, http.NoBody)
 	if err != nil {
 		return 0, err
@@ -31,7 +31,7 @@ func (j job) metric(name string) (int, error) {
 func (j job) awaitCheckpoints(n int) {
 	j.t.Helper()
 	j.poll(fmt.Sprintf("%d checkpoints", n), func() bool {
-		completed, err := j.metric("numberOfCompletedCheckpoints")
+		completed, err := j.jobMetric("numberOfCompletedCheckpoints")
 		return err == nil && completed >= n
 	})
 }
@@ -39,7 +39,7 @@ func (j job) awaitCheckpoints(n int) {
 // neverRestarted fails if the job has begun again.
 func (j job) neverRestarted() {
 	j.t.Helper()
-	restarts, err := j.metric("numRestarts")
+	restarts, err := j.jobMetric("numRestarts")
 	j.check(err)
 	if restarts != 0 {
 		cause, err := j.jobs.RootCause(j.ctx, j.id)
@@ -91,7 +91,7 @@ func (c *chaos) finish(j job, s spec, all partitions) {
 	}
 	c.produce(s.topic, partitions{last, last, last})
 	j.awaitRows(want)
-	j.poll("the job is taken over", func() bool { _, err := j.metric("numRestarts"); return err == nil })
+	j.poll("the job is taken over", func() bool { _, err := j.jobMetric("numRestarts"); return err == nil })
 	j.neverRestarted()
 	j.cancel()
 	j.wantRows(want)
