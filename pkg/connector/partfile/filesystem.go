@@ -1,7 +1,6 @@
 package partfile
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +10,7 @@ import (
 
 // filesystem is what part files need of one. Errors are those of package os.
 type filesystem interface {
-	// MakeDir makes dir and its parents where they are missing, durably. It fails if dir takes no files.
+	// MakeDir makes dir and its parents where they are missing, durably.
 	MakeDir(dir string) error
 	// List returns the names in dir.
 	List(dir string) ([]string, error)
@@ -32,14 +31,7 @@ type file = durable.File
 type osFilesystem struct{ durable.Disk }
 
 func (o osFilesystem) MakeDir(dir string) error {
-	if err := o.MakeDirs(filepath.Clean(dir)); err != nil {
-		return err
-	}
-	probe, err := os.CreateTemp(dir, ".part-probe-*") // better to hear of it now than at the first window
-	if err != nil {
-		return err
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return o.MakeDirs(filepath.Clean(dir))
 }
 
 func (osFilesystem) Size(path string) (int64, error) {

@@ -95,7 +95,24 @@ func open(config Config, encoder Encoder, files filesystem) (*Writer, error) {
 		w.lifecycle.rollSize = DefaultRollSize
 	}
 	w.lifecycle.seen(listed)
+	if err := w.probe(); err != nil {
+		return nil, explain("open sink directory", config.Dir, err)
+	}
 	return w, nil
+}
+
+// probe makes sure that the directory takes files: better to hear of it now than at the first window. Its file has a hidden name of this
+// attempt, so that the next one removes what a crash leaves of it.
+func (w *Writer) probe() error {
+	path := filepath.Join(w.dir, w.lifecycle.nextHidden())
+	created, err := w.files.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(created.Close(), w.files.Remove(path)); err != nil {
+		return err
+	}
+	return w.files.SyncDir(w.dir)
 }
 
 // InWindow says that the rows of the next calls of Write are of the window from start to end, in ms.
