@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	runs = flag.Int("simulation.runs", 200, "how many seeds are played")
+	runs = flag.Int("simulation.runs", 100, "how many seeds are played")
 	seed = flag.Uint64("simulation.seed", 1, "the first one")
 )
 
