@@ -1,4 +1,4 @@
-// Package javafmt writes floating-point numbers as Java 17 does, byte for byte.
+// Package javafmt writes numbers, dates and times as Java 17 does, byte for byte.
 //
 // Flink prints DOUBLE and FLOAT with Double.toString and Float.toString. Up to JDK 18 their digits are not always
 // the shortest that read back (JDK-4511638), so a file that is to be equal to Flink's needs that algorithm and not

@@ -121,7 +121,7 @@ type decimalCell struct {
 func (c *decimalCell) bind(values arrow.Array) bool { return bindValues(&c.values, values) }
 
 func (c *decimalCell) append(dst []byte, row int) ([]byte, error) {
-	return appendPlainDecimal(dst, c.values[row], c.scale), nil
+	return javafmt.AppendPlainDecimal(dst, c.values[row], c.scale), nil
 }
 
 // scientificCell writes decimals as BigDecimal.stripTrailingZeros().toString(), quoted like text.
@@ -134,8 +134,8 @@ type scientificCell struct {
 func (c *scientificCell) bind(values arrow.Array) bool { return bindValues(&c.values, values) }
 
 func (c *scientificCell) append(dst []byte, row int) ([]byte, error) {
-	var text [maxDecimalText]byte
-	return c.appendText(dst, appendScientificDecimal(text[:0], c.values[row], c.scale))
+	var text [javafmt.MaxDecimalText]byte
+	return c.appendText(dst, javafmt.AppendScientificDecimal(text[:0], c.values[row], c.scale))
 }
 
 type textCell struct {
@@ -181,8 +181,8 @@ type dateCell struct {
 func (c *dateCell) bind(values arrow.Array) bool { return bindValues(&c.values, values) }
 
 func (c *dateCell) append(dst []byte, row int) ([]byte, error) {
-	var text [maxTimeText]byte
-	return c.appendText(dst, appendDate(text[:0], int64(c.values[row])))
+	var text [javafmt.MaxTimeText]byte
+	return c.appendText(dst, javafmt.AppendDate(text[:0], int64(c.values[row])))
 }
 
 type timeCell struct {
@@ -197,11 +197,11 @@ var errTimeOfDay = errors.New("time is not between 00:00:00 and 23:59:59.999")
 
 func (c *timeCell) append(dst []byte, row int) ([]byte, error) {
 	ms := int64(c.values[row])
-	if ms < 0 || ms >= msPerDay {
+	if ms < 0 || ms >= javafmt.MillisPerDay {
 		return dst, fmt.Errorf("%w: %d ms", errTimeOfDay, ms)
 	}
-	var text [maxTimeText]byte
-	return c.appendText(dst, appendTime(text[:0], ms, 0))
+	var text [javafmt.MaxTimeText]byte
+	return c.appendText(dst, javafmt.AppendTime(text[:0], ms, 0))
 }
 
 // timestampCell writes TIMESTAMP, and TIMESTAMP_LTZ in UTC with zone "Z". Rows of one window carry the same time, so
@@ -218,8 +218,8 @@ func (c *timestampCell) bind(values arrow.Array) bool { return bindValues(&c.val
 
 func (c *timestampCell) append(dst []byte, row int) (_ []byte, err error) {
 	if value := c.values[row]; value != c.last || len(c.text) == 0 {
-		var text [maxTimeText]byte
-		plain := append(appendTimestamp(text[:0], value), c.zone...)
+		var text [javafmt.MaxTimeText]byte
+		plain := append(javafmt.AppendTimestamp(text[:0], value, ' '), c.zone...)
 		if c.text, err = c.appendText(c.text[:0], plain); err != nil {
 			return dst, err
 		}

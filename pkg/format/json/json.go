@@ -1,4 +1,4 @@
-// Package json decodes JSON objects, one a message, into Arrow record batches.
+// Package json decodes JSON objects, one a message, into Arrow record batches, and encodes rows of batches as such objects.
 //
 // A Decoder is compiled from a schema and reads each message once, left to right, straight into column buffers: no
 // intermediate values, no reflection, and no floating point for integers and decimals. What is accepted and how it is

@@ -1,4 +1,4 @@
-package csv
+package javafmt
 
 import (
 	"math/bits"
@@ -7,22 +7,22 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 )
 
-// maxDecimalText is above the longest decimal in bytes: 39 digits, sign, point, "0.", exponent.
-const maxDecimalText = 64
+// MaxDecimalText is above the longest decimal in bytes: 39 digits, sign, point, "0.", exponent.
+const MaxDecimalText = 64
 
-// appendPlainDecimal appends unscaled / 10^scale as BigDecimal.toPlainString does.
-func appendPlainDecimal(dst []byte, unscaled decimal128.Num, scale int) []byte {
-	var buffer [maxDecimalText]byte
+// AppendPlainDecimal appends unscaled / 10^scale as BigDecimal.toPlainString does.
+func AppendPlainDecimal(dst []byte, unscaled decimal128.Num, scale int) []byte {
+	var buffer [MaxDecimalText]byte
 	if unscaled.Sign() < 0 {
 		dst = append(dst, '-')
 	}
 	return appendPoint(dst, appendMagnitude(buffer[:0], unscaled), scale)
 }
 
-// appendScientificDecimal appends unscaled / 10^scale as BigDecimal.stripTrailingZeros().toString() does: plain unless
+// AppendScientificDecimal appends unscaled / 10^scale as BigDecimal.stripTrailingZeros().toString() does: plain unless
 // zeros were stripped before the point or more than five would follow it.
-func appendScientificDecimal(dst []byte, unscaled decimal128.Num, scale int) []byte {
-	var buffer [maxDecimalText]byte
+func AppendScientificDecimal(dst []byte, unscaled decimal128.Num, scale int) []byte {
+	var buffer [MaxDecimalText]byte
 	digits := appendMagnitude(buffer[:0], unscaled)
 	if unscaled.Sign() < 0 {
 		dst = append(dst, '-')

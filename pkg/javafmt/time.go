@@ -1,4 +1,4 @@
-package csv
+package javafmt
 
 import (
 	"pencere/pkg/sqltype"
@@ -7,26 +7,27 @@ import (
 )
 
 const (
-	msPerDay = 24 * 60 * 60 * 1000
-	// maxTimeText is above the longest timestamp in bytes: a year of nine digits, sign, nanoseconds, zone.
-	maxTimeText = 48
+	// MillisPerDay is the length of a day in ms.
+	MillisPerDay = 24 * 60 * 60 * 1000
+	// MaxTimeText is above the longest timestamp in bytes: a year of nine digits, sign, nanoseconds, zone.
+	MaxTimeText = 48
 )
 
-// appendTimestamp appends a timestamp as "yyyy-MM-dd HH:mm:ss" and a fraction of as many digits as it needs, whatever
-// the precision of its type is.
-func appendTimestamp(dst []byte, value decimal128.Num) []byte {
+// AppendTimestamp appends a timestamp as "yyyy-MM-dd", a separator, "HH:mm:ss" and a fraction of as many digits as it needs,
+// whatever the precision of its type is.
+func AppendTimestamp(dst []byte, value decimal128.Num, separator byte) []byte {
 	ms, nanos := sqltype.TimestampParts(value)
-	day := ms / msPerDay
-	if ms %= msPerDay; ms < 0 {
-		day, ms = day-1, ms+msPerDay
+	day := ms / MillisPerDay
+	if ms %= MillisPerDay; ms < 0 {
+		day, ms = day-1, ms+MillisPerDay
 	}
-	dst = appendDate(dst, day)
-	dst = append(dst, ' ')
-	return appendTime(dst, ms, nanos)
+	dst = AppendDate(dst, day)
+	dst = append(dst, separator)
+	return AppendTime(dst, ms, nanos)
 }
 
-// appendTime appends a time of day, in milliseconds and nanoseconds of the last one, as Java's ISO_LOCAL_TIME does.
-func appendTime(dst []byte, ms int64, nanos uint32) []byte {
+// AppendTime appends a time of day, in milliseconds and nanoseconds of the last one, as Java's ISO_LOCAL_TIME does.
+func AppendTime(dst []byte, ms int64, nanos uint32) []byte {
 	second := uint32(ms / 1000)
 	dst = append2(dst, second/3600)
 	dst = append(dst, ':')
@@ -45,9 +46,9 @@ func appendTime(dst []byte, ms int64, nanos uint32) []byte {
 	return dst
 }
 
-// appendDate appends the date that is days after 1970-01-01 as Java's ISO_LOCAL_DATE does: the proleptic Gregorian
+// AppendDate appends the date that is days after 1970-01-01 as Java's ISO_LOCAL_DATE does: the proleptic Gregorian
 // calendar, a year of at least four digits, with '+' if it has more, '-' before the year 0.
-func appendDate(dst []byte, days int64) []byte {
+func AppendDate(dst []byte, days int64) []byte {
 	year, month, day := civil(days)
 	switch {
 	case year < 0:
