@@ -30,8 +30,9 @@ var spec = mapping{fields: []field{
 	{name: "window", doc: "groups rows by event time and columns; without it rows pass one by one", shape: windowFields},
 	{name: "select", doc: "the columns of the result, in order: a name, 'expression AS name', or {name: expression}; all of them when left out",
 		shape: selection{}},
-	{name: "sink", required: true, doc: "where the result goes", shape: mapping{fields: []field{
-		{name: "csv", required: true, doc: "part files of CSV, under the names of Flink's csv options", shape: csvFields},
+	{name: "sink", required: true, doc: "where the result goes", shape: mapping{oneOf: []string{"csv", "kafka"}, fields: []field{
+		{name: "csv", doc: "part files of CSV, under the names of Flink's csv options", shape: csvFields},
+		{name: "kafka", doc: "a topic of a Kafka cluster", shape: kafkaSinkFields},
 	}}},
 	{name: "dead_letters", doc: "where records go that on_error: dead_letter and late: dead_letter hand over, as they came, with their place and the reason",
 		shape: deadLetterFields},
@@ -154,29 +155,35 @@ var windowFields = mapping{
 
 var csvFields = mapping{
 	begin: func(j *plan.Job) { j.Sink.CSV = &plan.CSVSink{} },
-	fields: []field{
+	fields: append([]field{
 		{name: "path", required: true, doc: "the directory of the files, on the taskmanagers",
 			shape: one(text("a directory"), func(j *plan.Job, v string) { j.Sink.CSV.Path = v }), examples: []string{"out_data"}},
-		{name: "field-delimiter", doc: "the character between cells, also as a Java escape such as \\t; a comma when left out",
-			shape: sinkOption(anyText("a character"), "field-delimiter")},
-		{name: "quote-character", doc: "the character around text that needs it; '\"' when left out",
-			shape: sinkOption(anyText("a character"), "quote-character")},
-		{name: "disable-quote-character", doc: "writes all text as it is, without quotes",
-			shape: sinkOption(boolean(), "disable-quote-character")},
-		{name: "escape-character", doc: "a character that is doubled inside quotes; none when left out",
-			shape: sinkOption(anyText("a character"), "escape-character")},
-		{name: "null-literal", doc: "what is written for NULL; nothing when left out",
-			shape: sinkOption(anyText("a text"), "null-literal")},
-		{name: "array-element-delimiter", doc: "the character between the elements of an ARRAY; ';' when left out",
-			shape: sinkOption(anyText("a character"), "array-element-delimiter")},
-		{name: "allow-comments", doc: "Flink's option for reading CSV; it changes nothing that is written",
-			shape: sinkOption(boolean(), "allow-comments")},
-		{name: "ignore-parse-errors", doc: "Flink's option for reading CSV; it changes nothing that is written",
-			shape: sinkOption(boolean(), "ignore-parse-errors")},
-		{name: "write-bigdecimal-in-scientific-notation", doc: "writes DECIMAL as Flink 1.20 does, 18000 as 1.8E+4; false, all digits of the scale, when left out",
-			shape: sinkOption(boolean(), "write-bigdecimal-in-scientific-notation")},
 		roll(func(j *plan.Job, v int64) { j.Sink.CSV.RollSize = v }, func(j *plan.Job, v time.Duration) { j.Sink.CSV.RollInterval = v }),
-	},
+	}, csvOptions(sinkOption)...),
+}
+
+// csvOptions are Flink's options of the CSV that is written.
+func csvOptions(option func(kind[string], string) shape) []field {
+	return []field{
+		{name: "field-delimiter", doc: "the character between cells, also as a Java escape such as \\t; a comma when left out",
+			shape: option(anyText("a character"), "field-delimiter")},
+		{name: "quote-character", doc: "the character around text that needs it; '\"' when left out",
+			shape: option(anyText("a character"), "quote-character")},
+		{name: "disable-quote-character", doc: "writes all text as it is, without quotes",
+			shape: option(boolean(), "disable-quote-character")},
+		{name: "escape-character", doc: "a character that is doubled inside quotes; none when left out",
+			shape: option(anyText("a character"), "escape-character")},
+		{name: "null-literal", doc: "what is written for NULL; nothing when left out",
+			shape: option(anyText("a text"), "null-literal")},
+		{name: "array-element-delimiter", doc: "the character between the elements of an ARRAY; ';' when left out",
+			shape: option(anyText("a character"), "array-element-delimiter")},
+		{name: "allow-comments", doc: "Flink's option for reading CSV; it changes nothing that is written",
+			shape: option(boolean(), "allow-comments")},
+		{name: "ignore-parse-errors", doc: "Flink's option for reading CSV; it changes nothing that is written",
+			shape: option(boolean(), "ignore-parse-errors")},
+		{name: "write-bigdecimal-in-scientific-notation", doc: "writes DECIMAL as Flink 1.20 does, 18000 as 1.8E+4; false, all digits of the scale, when left out",
+			shape: option(boolean(), "write-bigdecimal-in-scientific-notation")},
+	}
 }
 
 // roll is the field that says when part files are closed.

@@ -167,11 +167,19 @@ func (c *compiler) checkOptions(path string, options map[string]string, parse fu
 }
 
 func (c *compiler) checkSink() {
-	sink := c.job.Sink.CSV
-	if sink == nil {
-		c.add("sink.csv", "the job has no sink; set sink.csv")
-		return
+	switch sink := c.job.Sink; {
+	case sink.CSV == nil && sink.Kafka == nil:
+		c.add("sink.csv", "the job has no sink; set sink.csv or sink.kafka")
+	case sink.CSV != nil && sink.Kafka != nil:
+		c.add("sink.kafka", "csv and kafka exclude each other; keep one")
+	case sink.CSV != nil:
+		c.checkFiles(sink.CSV)
+	default:
+		c.checkKafkaSink(sink.Kafka)
 	}
+}
+
+func (c *compiler) checkFiles(sink *CSVSink) {
 	if strings.TrimSpace(sink.Path) == "" {
 		c.add("sink.csv.path", "the directory for the files has no name")
 	}
@@ -179,7 +187,11 @@ func (c *compiler) checkSink() {
 		c.add("sink.csv.roll.size", "%d bytes is not a size", sink.RollSize)
 	}
 	c.checkMillis("sink.csv.roll.interval", sink.RollInterval, time.Millisecond)
-	c.checkOptions("sink.csv", sink.Options, func(flink map[string]string) error {
+	c.checkCSV("sink.csv", sink.Options)
+}
+
+func (c *compiler) checkCSV(path string, options map[string]string) {
+	c.checkOptions(path, options, func(flink map[string]string) error {
 		_, err := csv.ParseOptions(flink)
 		return err
 	})

@@ -48,6 +48,7 @@ func (c *compiler) compileRows() {
 		result = c.window(rows)
 	}
 	c.results(result, rows)
+	c.record(result, rows)
 }
 
 // scope is what an expression can name.

@@ -144,7 +144,8 @@ const (
 
 // Sink says where the result goes. Just one of the connectors is set.
 type Sink struct {
-	CSV *CSVSink
+	CSV   *CSVSink
+	Kafka *KafkaSink
 }
 
 // CSVSink writes part files of CSV.

@@ -1,6 +1,16 @@
 package plan
 
-import "time"
+import (
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"time"
+
+	"pencere/pkg/expr"
+	"pencere/pkg/format/json"
+	"pencere/pkg/sqltype"
+)
 
 // KafkaSink writes records to a topic of a Kafka cluster.
 type KafkaSink struct {
@@ -63,3 +73,107 @@ const (
 	DefaultTransactionPrefix  = "pencere"
 	DefaultTransactionTimeout = 15 * time.Minute
 )
+
+// transactionPrefix is kept to what reads well in a broker's tools and needs no quoting in an ACL.
+var transactionPrefix = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
+
+func (c *compiler) checkKafkaSink(k *KafkaSink) {
+	const path = "sink.kafka"
+	if len(k.Brokers) == 0 {
+		c.add(path+".brokers", "there is no broker to ask; write host:port")
+	}
+	for _, broker := range k.Brokers {
+		c.checkBroker(path+".brokers", broker)
+	}
+	if !isTopic(k.Topic) {
+		c.addNoTopic(path+".topic", k.Topic)
+	}
+	switch k.Partitioner {
+	case "", PartitionerDefault, PartitionerFixed, PartitionerRoundRobin:
+	default:
+		c.add(path+".partitioner", "unknown partitioner %q; there are default, fixed and round-robin", k.Partitioner)
+	}
+	switch k.Compression {
+	case "", CompressionNone, CompressionGzip, CompressionSnappy, CompressionLZ4, CompressionZstd:
+	default:
+		c.add(path+".compression", "unknown codec %q; there are none, gzip, snappy, lz4 and zstd", k.Compression)
+	}
+	for _, property := range slices.Sorted(maps.Keys(k.Properties)) {
+		if property == "bootstrap.servers" {
+			c.add(path+".properties."+property, "set sink.kafka.brokers instead")
+		}
+	}
+	c.checkDelivery(k)
+	c.checkSinkFormat(k)
+}
+
+func (c *compiler) checkDelivery(k *KafkaSink) {
+	switch k.Delivery {
+	case DeliveryAtLeastOnce:
+		return
+	case DeliveryExactlyOnce:
+	default:
+		c.add("sink.kafka.delivery", "unknown delivery %q; there are exactly_once and at_least_once", k.Delivery)
+		return
+	}
+	interval := c.job.Checkpoint.Interval
+	if interval == 0 {
+		c.add("sink.kafka.delivery", "exactly_once commits with checkpoints, and checkpoint.interval 0s makes none; set an interval, or at_least_once")
+	}
+	if !transactionPrefix.MatchString(k.TransactionPrefix) {
+		c.add("sink.kafka.transactional_id_prefix", "%q is no prefix: write 1 to 100 letters, digits, '.', '_' and '-'", k.TransactionPrefix)
+	}
+	const path = "sink.kafka.transaction_timeout"
+	c.checkMillis(path, k.TransactionTimeout, time.Millisecond)
+	switch {
+	case k.TransactionTimeout > math.MaxInt32*time.Millisecond:
+		c.add(path, "%s is longer than Kafka can count, which is 24 days", span(k.TransactionTimeout))
+	case k.TransactionTimeout <= interval:
+		c.add(path, "%s is no longer than checkpoint.interval, %s: the brokers would abort transactions before a checkpoint could commit them",
+			span(k.TransactionTimeout), span(interval))
+	}
+}
+
+func (c *compiler) checkSinkFormat(k *KafkaSink) {
+	switch k.Format {
+	case "json":
+		c.checkOptions("sink.kafka.json", k.FormatOptions, func(flink map[string]string) error {
+			_, err := json.ParseEncodeOptions(flink)
+			return err
+		})
+	case "csv":
+		c.checkCSV("sink.kafka.csv", k.FormatOptions)
+	default:
+		c.add("sink.kafka.format", "unknown format %q; there are json and csv", k.Format)
+	}
+}
+
+// record compiles the key and the headers.
+func (c *compiler) record(result, rows scope) {
+	k := c.job.Sink.Kafka
+	if k == nil {
+		return
+	}
+	c.program.Record = &RecordProgram{}
+	if k.Key != "" {
+		c.program.Record.Key = c.bytesOf(result, rows, "sink.kafka.key", k.Key)
+	}
+	for _, header := range k.Headers {
+		c.program.Record.Headers = append(c.program.Record.Headers, c.bytesOf(result, rows, "sink.kafka.headers."+header.Name, header.Expr))
+	}
+}
+
+// bytesOf compiles an expression whose values are texts or bytes.
+func (c *compiler) bytesOf(result, rows scope, path, text string) *expr.Program {
+	if c.job.Window != nil && c.ungrouped(result, rows, path, text) {
+		return nil
+	}
+	program := c.expression(result, path, text)
+	if program == nil {
+		return nil
+	}
+	if t := program.Type(); !t.IsText() && t.Kind != sqltype.Bytes {
+		c.add(path, "the value is %s, not STRING or BYTES; write CAST(%s AS STRING)", t, text)
+	}
+	return program
+}

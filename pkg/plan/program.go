@@ -24,6 +24,7 @@ type Program struct {
 	Window     *WindowProgram
 	Select     []*expr.Program // over Window.Result, or Rows without a window; nil passes their columns on as they are
 	Sink       sqltype.Schema  // the row type that is written
+	Record     *RecordProgram  // what a Kafka sink writes beside the row; nil for others
 	Vertices   []Vertex        // in the order of the data: source first
 }
 
@@ -53,4 +54,10 @@ type Vertex struct {
 	Name string
 	// Keyed says that the input arrives by key group; otherwise the vertex reads the source.
 	Keyed bool
+}
+
+// RecordProgram is compiled over what Select reads.
+type RecordProgram struct {
+	Key     *expr.Program // nil writes no keys
+	Headers []*expr.Program
 }

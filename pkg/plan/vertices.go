@@ -16,7 +16,7 @@ func vertices(job Job) []Vertex {
 		if len(job.Compute) > 0 || job.Where != "" || len(job.Select) > 0 {
 			source += " -> " + operators.name("Calc")
 		}
-		source += " -> " + operators.name("Sink: csv")
+		source += " -> " + operators.name("Sink: "+job.Sink.title())
 		return []Vertex{{ID: vertexID("source", "sink"), Name: source}}
 	}
 	source += " -> " + operators.name("Calc")
@@ -25,7 +25,7 @@ func vertices(job Job) []Vertex {
 	if len(job.Select) > 0 {
 		window += " -> " + operators.name("Calc")
 	}
-	window += " -> " + operators.name("Sink: csv")
+	window += " -> " + operators.name("Sink: "+job.Sink.title())
 	return []Vertex{
 		{ID: vertexID("source"), Name: source},
 		{ID: vertexID("window", "sink"), Name: window, Keyed: true},
@@ -38,6 +38,14 @@ func (s Source) title() string {
 		return s.Kafka.TopicPattern
 	}
 	return strings.Join(s.Kafka.Topics, ";")
+}
+
+// title names what the sink writes.
+func (s Sink) title() string {
+	if s.Kafka != nil {
+		return s.Kafka.Topic
+	}
+	return "csv"
 }
 
 // numbering gives operators their numbers.
