@@ -130,6 +130,15 @@ type PartFile struct {
 type Sink struct {
 	Pending []PartFile
 	Next    int64
+	// Transactions are those of a Kafka sink to be committed once the checkpoint is committed.
+	Transactions []Transaction
+}
+
+// Transaction is a Kafka transaction whose records the brokers have; its fields are those of kafka.Transaction.
+type Transaction struct {
+	ID         string // transactional id
+	ProducerID int64
+	Epoch      int16
 }
 
 // State is what one subtask puts into a checkpoint. What its chain lacks is empty.

@@ -19,7 +19,7 @@ func SplitOwner(number int32, parallelism int) int { return int(number) % parall
 //
 //   - a new subtask gets the keyed states that have key groups of its own range, and reads that range from them;
 //   - a split goes to its SplitOwner;
-//   - the pending files of old subtask i go to subtask i modulo parallelism. With another parallelism all new subtasks number
+//   - the pending files and transactions of old subtask i go to subtask i modulo parallelism. With another parallelism all new subtasks number
 //     their files on from the highest number, so that a subtask that goes and comes back repeats none;
 //   - the counts of a split go to its owner if the vertex reads it; else those of old subtask i go to i modulo parallelism. Open
 //     is not taken over: it is counted anew from the keyed state.
@@ -93,6 +93,7 @@ func moveSinks(next, old []State, of func(*State) *Sink) {
 	for i := range old {
 		from, taker := of(&old[i]), of(&next[i%len(next)])
 		taker.Pending = append(taker.Pending, from.Pending...)
+		taker.Transactions = append(taker.Transactions, from.Transactions...)
 		taker.Next = from.Next
 		highest = max(highest, from.Next)
 	}

@@ -90,15 +90,15 @@ func (c Checkpoint) WithBlobs(move func(Blob) (Blob, error)) (Checkpoint, error)
 	return c, nil
 }
 
-// Published returns a copy of the checkpoint without the part files of the sink to be published: it is certain that they were, or
+// Published returns a copy of the checkpoint without the part files and transactions of the sink to be published: it is certain that they were, or
 // that another job does it.
 func (c Checkpoint) Published() Checkpoint {
-	return c.changed(func(s *State) { s.Sink.Pending = nil })
+	return c.changed(func(s *State) { s.Sink.Pending, s.Sink.Transactions = nil, nil })
 }
 
-// PublishedDeadLetters is Published for part files of dead letters.
+// PublishedDeadLetters is Published for dead letters.
 func (c Checkpoint) PublishedDeadLetters() Checkpoint {
-	return c.changed(func(s *State) { s.DeadLetters.Pending = nil })
+	return c.changed(func(s *State) { s.DeadLetters.Pending, s.DeadLetters.Transactions = nil, nil })
 }
 
 // changed returns a copy of the checkpoint with other states.

@@ -21,7 +21,7 @@ var exampleMetadata = checkpoint.Metadata{
 
 // Every version of a savepoint that there ever was is read. The file of a version is never written again.
 func TestMetadataVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v2.savepoint")
+	newest := filepath.Join("testdata", "v3.savepoint")
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, exampleMetadata.Encode(), 0o644); err != nil {
 			t.Fatal(err)
@@ -29,7 +29,11 @@ func TestMetadataVersions(t *testing.T) {
 	}
 	first := exampleMetadata
 	first.Checkpoint = inVersion2() // the version of its subtasks' states
-	for file, want := range map[string]checkpoint.Metadata{filepath.Join("testdata", "v1.savepoint"): first, newest: exampleMetadata} {
+	second := exampleMetadata
+	second.Checkpoint = inVersion3()
+	for file, want := range map[string]checkpoint.Metadata{
+		filepath.Join("testdata", "v1.savepoint"): first, filepath.Join("testdata", "v2.savepoint"): second, newest: exampleMetadata,
+	} {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -17,11 +17,13 @@ const (
 	tagLedger
 	tagSink
 	tagDeadLetters
+	tagTransactions
+	tagDeadLetterTransactions
 )
 
 var stateSections = [...]string{
 	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSinkV1: "sink", tagLedger: "ledger",
-	tagSink: "sink", tagDeadLetters: "dead letters",
+	tagSink: "sink", tagDeadLetters: "dead letters", tagTransactions: "transactions", tagDeadLetterTransactions: "transactions of dead letters",
 }
 
 // Encode returns the bytes of a state, for an ack and for what keeps it.
@@ -35,11 +37,17 @@ func (s State) Encode() []byte {
 	if len(s.Keyed) > 0 {
 		dst = appendSection(dst, tagKeyed, appendKeyed(nil, s.Keyed))
 	}
-	if !s.Sink.isEmpty() {
+	if !s.Sink.hasNoFiles() {
 		dst = appendSection(dst, tagSink, appendSink(nil, s.Sink))
 	}
-	if !s.DeadLetters.isEmpty() {
+	if !s.DeadLetters.hasNoFiles() {
 		dst = appendSection(dst, tagDeadLetters, appendSink(nil, s.DeadLetters))
+	}
+	if len(s.Sink.Transactions) > 0 {
+		dst = appendSection(dst, tagTransactions, appendTransactions(nil, s.Sink.Transactions))
+	}
+	if len(s.DeadLetters.Transactions) > 0 {
+		dst = appendSection(dst, tagDeadLetterTransactions, appendTransactions(nil, s.DeadLetters.Transactions))
 	}
 	if len(s.Ledger) > 0 {
 		dst = appendSection(dst, tagLedger, appendLedger(nil, s.Ledger))
@@ -68,11 +76,15 @@ func DecodeState(data []byte) (State, error) {
 		case tagKeyed:
 			s.Keyed = readKeyed(d)
 		case tagSinkV1:
-			s.Sink = readSink(d, readPartFileV1)
+			s.Sink.readFiles(d, readPartFileV1)
+		case tagTransactions:
+			s.Sink.Transactions = readTransactions(d)
+		case tagDeadLetterTransactions:
+			s.DeadLetters.Transactions = readTransactions(d)
 		case tagSink:
-			s.Sink = readSink(d, readPartFile)
+			s.Sink.readFiles(d, readPartFile)
 		case tagDeadLetters:
-			s.DeadLetters = readSink(d, readPartFile)
+			s.DeadLetters.readFiles(d, readPartFile)
 		case tagLedger:
 			s.Ledger = readLedger(d)
 		}
@@ -155,7 +167,8 @@ func readHandle(d *Decoder) Handle {
 	}
 }
 
-func (s Sink) isEmpty() bool { return len(s.Pending) == 0 && s.Next == 0 }
+// hasNoFiles reports whether the sink has nothing of files.
+func (s Sink) hasNoFiles() bool { return len(s.Pending) == 0 && s.Next == 0 }
 
 func appendSink(dst []byte, s Sink) []byte {
 	dst = binary.AppendVarint(dst, s.Next)
@@ -169,15 +182,37 @@ func appendSink(dst []byte, s Sink) []byte {
 	return dst
 }
 
-func readSink(d *Decoder, readPartFile func(*Decoder) PartFile) Sink {
-	s := Sink{Next: d.Varint()}
+func appendTransactions(dst []byte, transactions []Transaction) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(transactions)))
+	for _, t := range transactions {
+		dst = binary.AppendVarint(AppendText(dst, t.ID), t.ProducerID)
+		dst = binary.AppendVarint(dst, int64(t.Epoch))
+	}
+	return dst
+}
+
+func readTransactions(d *Decoder) []Transaction {
+	transactions := make([]Transaction, d.Count(3))
+	for i := range transactions {
+		transactions[i] = Transaction{ID: d.Text(), ProducerID: d.Varint()}
+		epoch := d.Varint()
+		if epoch < 0 || epoch > math.MaxInt16 {
+			d.Fail("epoch %d", epoch)
+		}
+		transactions[i].Epoch = int16(epoch)
+	}
+	return transactions
+}
+
+// readFiles reads what a sink has of files.
+func (s *Sink) readFiles(d *Decoder, readPartFile func(*Decoder) PartFile) {
+	s.Next = d.Varint()
 	if n := d.Count(4); n > 0 {
 		s.Pending = make([]PartFile, n)
 	}
 	for i := range s.Pending {
 		s.Pending[i] = readPartFile(d)
 	}
-	return s
 }
 
 func readPartFileV1(d *Decoder) PartFile {

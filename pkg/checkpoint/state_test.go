@@ -37,6 +37,7 @@ var example = checkpoint.Checkpoint{
 			Pending: []checkpoint.PartFile{{
 				Hidden: ".part-1-1-3.inprogress.3", Name: "part-1-1-3.csv", Rows: 2, Bytes: 180, SHA256: sha256.Sum256([]byte("letters")),
 			}},
+			Transactions: []checkpoint.Transaction{{ID: "pencere-1-dead-1-3-0", ProducerID: 7, Epoch: 0}},
 		},
 	}, {
 		Subtask: checkpoint.Subtask{VertexID: "0a448493b4782967b150582570326227", Index: 0},
@@ -50,6 +51,9 @@ var example = checkpoint.Checkpoint{
 				Hidden: ".part-1-0-8.inprogress.3", Name: "part-1-0-8.csv", Rows: 50, Bytes: 4200,
 				SHA256: sha256.Sum256([]byte("rows")), WindowStart: 1_741_089_240_000, WindowEnd: 1_741_089_480_000,
 			}},
+			Transactions: []checkpoint.Transaction{
+				{ID: "pencere-1-sink-0-3-0", ProducerID: 4711, Epoch: 5}, {ID: "pencere-1-sink-0-3-1", ProducerID: 1 << 40, Epoch: 32766},
+			},
 		},
 		Ledger: ledger.Ledger{{Split: 0, Emitted: 50, Collapsed: 20, Open: 10}, {Split: 7, Emitted: 12}},
 	}},
@@ -57,10 +61,19 @@ var example = checkpoint.Checkpoint{
 
 var update = flag.Bool("update", false, "write the files of the newest version that testdata lacks")
 
-// inVersion2 returns the example without what the second version lacked.
-func inVersion2() checkpoint.Checkpoint {
+// inVersion3 returns the example without what the third version lacked.
+func inVersion3() checkpoint.Checkpoint {
 	c := example
 	c.States = slices.Clone(c.States)
+	for i := range c.States {
+		c.States[i].Sink.Transactions, c.States[i].DeadLetters.Transactions = nil, nil
+	}
+	return c
+}
+
+// inVersion2 returns the example without what the second version lacked.
+func inVersion2() checkpoint.Checkpoint {
+	c := inVersion3()
 	for i := range c.States {
 		c.States[i].DeadLetters = checkpoint.Sink{}
 	}
@@ -82,9 +95,10 @@ func inVersion1() checkpoint.Checkpoint {
 
 // Every version that there ever was is read, to the same values. The file of a version is never written again.
 func TestVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v3.checkpoint")
+	newest := filepath.Join("testdata", "v4.checkpoint")
 	older := map[string]checkpoint.Checkpoint{
 		filepath.Join("testdata", "v1.checkpoint"): inVersion1(), filepath.Join("testdata", "v2.checkpoint"): inVersion2(),
+		filepath.Join("testdata", "v3.checkpoint"): inVersion3(),
 	}
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, example.Encode(), 0o644); err != nil {
@@ -149,6 +163,11 @@ func drawState(t *rapid.T) checkpoint.State {
 func drawSink(t *rapid.T) checkpoint.Sink {
 	number := rapid.Int64()
 	s := checkpoint.Sink{Next: rapid.Int64Min(0).Draw(t, "next file")}
+	for range rapid.IntRange(0, 2).Draw(t, "transactions") {
+		s.Transactions = append(s.Transactions, checkpoint.Transaction{
+			ID: rapid.String().Draw(t, "id"), ProducerID: number.Draw(t, "producer"), Epoch: rapid.Int16Min(0).Draw(t, "epoch"),
+		})
+	}
 	for range rapid.IntRange(0, 2).Draw(t, "pending") {
 		s.Pending = append(s.Pending, checkpoint.PartFile{
 			Hidden: rapid.String().Draw(t, "hidden"), Name: rapid.String().Draw(t, "name"), Rows: number.Draw(t, "rows"), Bytes: number.Draw(t, "bytes"),
@@ -201,7 +220,7 @@ func TestCorrupt(t *testing.T) {
 		{"it does not begin as state does", func([]byte) []byte { return nil }},
 		{"it does not begin as state does", func(b []byte) []byte { b[0] = 'X'; return b }},
 		{"subtask state is corrupt: it is a checkpoint manifest", func([]byte) []byte { return example.Encode() }},
-		{"subtask state has version 4, this program reads 1 to 3: use a newer one", func(b []byte) []byte { b[5] = 4; return b }},
+		{"subtask state has version 5, this program reads 1 to 4: use a newer one", func(b []byte) []byte { b[5] = 5; return b }},
 		{"it ends in the middle", func(b []byte) []byte { return b[:len(b)-1] }},
 		{"1 bytes follow its end", func(b []byte) []byte { return append(b, 0) }},
 		{"the checksum of section 1 differs", func(b []byte) []byte { b[25] ^= 1; return b }},

@@ -54,7 +54,6 @@ func (c *compiler) checkDeadLetterFiles(f *DeadLetterFiles) {
 
 func (c *compiler) checkDeadLetterTopic(t *DeadLetterTopic) {
 	const path = "dead_letters.kafka"
-	c.add(path, "this version does not write dead letters to a topic; set csv instead")
 	if len(t.Brokers) == 0 {
 		c.add(path+".brokers", "there is no broker to ask; write host:port")
 	}
@@ -63,5 +62,13 @@ func (c *compiler) checkDeadLetterTopic(t *DeadLetterTopic) {
 	}
 	if !isTopic(t.Topic) {
 		c.addNoTopic(path+".topic", t.Topic)
+	}
+}
+
+// Sink returns the sink that writes the dead letters.
+func (t DeadLetterTopic) Sink() KafkaSink {
+	return KafkaSink{
+		Brokers: t.Brokers, Topic: t.Topic, Properties: t.Properties, Delivery: DeliveryExactlyOnce,
+		TransactionPrefix: DefaultTransactionPrefix, TransactionTimeout: DefaultTransactionTimeout,
 	}
 }

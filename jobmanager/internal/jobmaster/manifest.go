@@ -32,9 +32,12 @@ type audit struct {
 
 // newAudit returns the manifest of a job as the log has it. version is that of this program.
 func newAudit(job *storagev1.Job, p *plan.Program, version string) (audit, error) {
-	options, err := csv.ParseOptions(p.Job.Sink.CSV.Options)
-	if err != nil {
-		return audit{}, fmt.Errorf("csv options: %w", err)
+	var options csv.Options
+	if sink := p.Job.Sink.CSV; sink != nil { // others have no files, and an empty manifest
+		var err error
+		if options, err = csv.ParseOptions(sink.Options); err != nil {
+			return audit{}, fmt.Errorf("csv options: %w", err)
+		}
 	}
 	a := audit{quote: options.RowQuote(), common: manifest.Checkpoint{
 		Job: job.GetJobId(), JobName: job.GetName(), Spec: manifest.Sum(job.GetPlan()), Program: version,
@@ -49,7 +52,7 @@ func newAudit(job *storagev1.Job, p *plan.Program, version string) (audit, error
 			return audit{}, fmt.Errorf("dead letters: %w", err)
 		}
 	}
-	err = a.read(job.GetManifestHead(), newest.GetManifestEntries())
+	err := a.read(job.GetManifestHead(), newest.GetManifestEntries())
 	return a, err
 }
 

@@ -157,13 +157,44 @@ func (r *restoration) check() {
 	r.leaveOut(program)
 	r.checkSource(program)
 	r.checkWindow(program)
-	if r.old.Job.Sink.CSV.Path != program.Job.Sink.CSV.Path {
-		// The files that wait are in the old job's directory, and that job publishes them.
+	if !sameSink(r.old.Job.Sink, program.Job.Sink) {
+		// What waits is in the old job's directory or topic, and that job publishes it.
 		r.metadata.Checkpoint = r.metadata.Checkpoint.Published()
 	}
-	if deadLetterDir(r.old) != deadLetterDir(program) {
+	if deadLetterDir(r.old) != deadLetterDir(program) || !sameTopic(deadLetterTopic(r.old), deadLetterTopic(program)) {
 		r.metadata.Checkpoint = r.metadata.Checkpoint.PublishedDeadLetters()
 	}
+}
+
+func sameSink(a, b plan.Sink) bool {
+	if a.CSV != nil && b.CSV != nil {
+		return a.CSV.Path == b.CSV.Path
+	}
+	return a.CSV == nil && b.CSV == nil && sameTopic(a.Kafka, b.Kafka)
+}
+
+// sameTopic compares where two sinks write, if they write at all.
+func sameTopic(a, b *plan.KafkaSink) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Topic == b.Topic && slices.Equal(a.Brokers, b.Brokers)
+}
+
+// sinkDir is where a job writes its part files, "" if its sink writes none.
+func sinkDir(p *plan.Program) string {
+	if p.Job.Sink.CSV == nil {
+		return ""
+	}
+	return p.Job.Sink.CSV.Path
+}
+
+func deadLetterTopic(p *plan.Program) *plan.KafkaSink {
+	if d := p.Job.DeadLetters; d != nil && d.Kafka != nil {
+		sink := d.Kafka.Sink()
+		return &sink
+	}
+	return nil
 }
 
 // deadLetterDir is where a job writes its dead letters, "" if it writes none to files.

@@ -245,7 +245,7 @@ func (m *master) files() (string, []view.File) {
 	slices.SortFunc(files, func(a, b view.File) int {
 		return cmp.Or(cmp.Compare(b.Modified, a.Modified), cmp.Compare(a.Name, b.Name))
 	})
-	return m.program.Job.Sink.CSV.Path, files
+	return sinkDir(m.program), files
 }
 
 func (m *master) filesFinished(f *controlv1.FilesFinished) {

@@ -33,6 +33,7 @@ type Writer struct {
 	client   *kgo.Client // writes; nil between transactions
 	number   int         // of the transaction that client writes
 	prepared []prepared  // oldest first
+	closed   bool
 
 	mu     sync.Mutex
 	failed error // of the first record that was not written
@@ -219,8 +220,16 @@ func (w *Writer) flush(ctx context.Context) error {
 }
 
 // Commit commits transactions that Prepare returned, after the checkpoint that holds them is committed. Those that an earlier
-// call has committed are left alone.
+// call has committed are left alone. It may be called after Close.
 func (w *Writer) Commit(ctx context.Context, transactions []Transaction) error {
+	if w.closed && len(transactions) > 0 {
+		control, err := w.config.newClient()
+		if err != nil {
+			return err
+		}
+		defer control.Close()
+		w.coordinator.client = control
+	}
 	for _, t := range transactions {
 		at := slices.IndexFunc(w.prepared, func(p prepared) bool { return p.Transaction == t })
 		if at < 0 {
@@ -247,4 +256,5 @@ func (w *Writer) Close() {
 		}
 	}
 	w.coordinator.client.Close()
+	w.closed = true
 }

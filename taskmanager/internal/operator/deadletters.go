@@ -1,8 +1,10 @@
 package operator
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"pencere/pkg/checkpoint"
@@ -25,6 +27,11 @@ type DeadLetter struct {
 // DeadLetters take the dead letters of a source.
 type DeadLetters interface {
 	Add(letter DeadLetter) error
+	// These are those of a Target.
+	Tick(now time.Time) error
+	Prepare(ctx context.Context) (checkpoint.Sink, error)
+	Commit(published checkpoint.Sink) error
+	Close() error
 }
 
 // DeadLetterSchema is the row type of DeadLetterFiles. The timestamp is the record's in Kafka, NULL if it has none; encoding says
@@ -109,18 +116,15 @@ func (d *DeadLetterFiles) flush() error {
 }
 
 // Prepare completes the part files for a checkpoint: see Sink.
-func (d *DeadLetterFiles) Prepare() (checkpoint.Sink, error) {
+func (d *DeadLetterFiles) Prepare(ctx context.Context) (checkpoint.Sink, error) {
 	if err := d.flush(); err != nil {
 		return checkpoint.Sink{}, err
 	}
-	return d.partFiles.Prepare()
+	return d.partFiles.Prepare(ctx)
 }
 
 // Close leaves nothing unfinished behind. Nothing may be added after it.
 func (d *DeadLetterFiles) Close() error {
 	d.builder.Release()
-	if err := d.writer.Close(); err != nil {
-		return fmt.Errorf("close dead letters: %w", err)
-	}
-	return nil
+	return d.partFiles.Close()
 }

@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/csv"
 	"os"
@@ -36,9 +37,9 @@ func openDeadLetters(t interface{ Fatal(args ...any) }, dir string) *operator.De
 
 // published finishes the dead letters' files and returns their text.
 func published(t interface{ Fatal(args ...any) }, dir string, letters *operator.DeadLetterFiles) string {
-	state, err := letters.Prepare()
+	state, err := letters.Prepare(context.Background())
 	if err == nil {
-		err = letters.Commit(state.Pending)
+		err = letters.Commit(state)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestDeadLetters(t *testing.T) {
 		r.Timestamp, r.Key = time.UnixMilli(1_741_089_349_250), []byte("k")
 	}
 	all[4].Key, all[6].Timestamp = nil, time.Time{}
-	if err := chain.Records(t.Context(), 0, all); err != nil {
+	if err := chain.Records(context.Background(), 0, all); err != nil {
 		t.Fatal(err)
 	}
 	got := published(t, dir, letters)

@@ -136,11 +136,11 @@ func (c *cluster) runWindow(ctx context.Context, subtask int, gate *exchange.Gat
 
 // publish ends a sink as the last checkpoint of a job does.
 func publish(sink *operator.Sink) error {
-	state, err := sink.Prepare()
+	state, err := sink.Prepare(context.Background())
 	if err != nil {
 		return err
 	}
-	return sink.Commit(state.Pending)
+	return sink.Commit(state)
 }
 
 // runSources deals the partitions out to the source subtasks and reads all of them.

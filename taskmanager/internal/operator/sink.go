@@ -3,22 +3,22 @@ package operator
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/expr"
 	"pencere/pkg/format/csv"
+	"pencere/pkg/format/json"
 	"pencere/pkg/plan"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// Sink ends a chain: it selects the result's columns and writes them to part files.
+// Sink ends a chain: it selects the result's columns and writes them to a target, which it stands for in checkpoints.
 type Sink struct {
-	partFiles
+	Target
 	program  *plan.Program
 	columns  []*expr.Evaluator
 	schema   *arrow.Schema
@@ -26,34 +26,34 @@ type Sink struct {
 	alloc    memory.Allocator
 }
 
-// NewSink returns the end of a program. finished is called with the files that were published.
+// NewSink returns the end of a program that writes part files. finished is called with the files that were published.
 func NewSink(p *plan.Program, writer *partfile.Writer, counters *Counters, alloc memory.Allocator, finished func([]partfile.File)) *Sink {
-	s := &Sink{program: p, schema: p.Sink.Arrow(), counters: counters, alloc: alloc}
-	s.partFiles = partFiles{name: "sink", writer: writer, finished: func(files []partfile.File) {
+	return newSink(p, &partFiles{name: "sink", writer: writer, finished: func(files []partfile.File) {
 		for _, f := range files {
 			counters.BytesOut.Add(f.Bytes)
 		}
 		finished(files)
-	}}
+	}}, counters, alloc)
+}
+
+func newSink(p *plan.Program, to Target, counters *Counters, alloc memory.Allocator) *Sink {
+	s := &Sink{Target: to, program: p, schema: p.Sink.Arrow(), counters: counters, alloc: alloc}
 	for _, column := range p.Select {
 		s.columns = append(s.columns, column.NewEvaluator())
 	}
 	return s
 }
 
-// InWindow says that the next rows are of the window from start to end, in ms.
-func (s *Sink) InWindow(start, end int64) { s.writer.InWindow(start, end) }
-
 // Rows implements Output.
-func (s *Sink) Rows(_ context.Context, rows Rows) error {
+func (s *Sink) Rows(ctx context.Context, rows Rows) error {
 	defer rows.Batch.Release()
 	result, err := s.selected(rows)
 	if err != nil {
 		return err
 	}
 	defer result.Release()
-	if err := s.writer.Write(result); err != nil {
-		return fmt.Errorf("sink: %w", rows.Origin.cellError(err))
+	if err := s.Write(ctx, rows, result); err != nil {
+		return err
 	}
 	s.counters.RecordsOut.Add(result.NumRows())
 	s.counters.RowsWritten.Add(result.NumRows())
@@ -88,11 +88,13 @@ func (s *Sink) selected(rows Rows) (arrow.RecordBatch, error) {
 
 // cellError names the record whose row cannot be written, if that is what is wrong.
 func (o Origin) cellError(err error) error {
-	var row *csv.RowError
-	if !errors.As(err, &row) {
-		return err
+	if row, ok := errors.AsType[*csv.RowError](err); ok {
+		return o.at(row.Row, err)
 	}
-	return o.at(row.Row, err)
+	if row, ok := errors.AsType[*json.RowError](err); ok {
+		return o.at(row.Row, err)
+	}
+	return err
 }
 
 // Watermark implements Output.

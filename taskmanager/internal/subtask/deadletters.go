@@ -1,6 +1,7 @@
 package subtask
 
 import (
+	"context"
 	"fmt"
 
 	"pencere/pkg/connector/partfile"
@@ -8,11 +9,23 @@ import (
 	"pencere/taskmanager/internal/operator"
 )
 
-// openDeadLetters opens the files of dead letters in a source subtask; nil for a job that writes none.
-func (s *Subtask) openDeadLetters() (*operator.DeadLetterFiles, error) {
-	if s.program.Job.DeadLetters == nil {
+// openDeadLetters opens what takes dead letters in a source subtask; nil for a job that writes none.
+func (s *Subtask) openDeadLetters(ctx context.Context) (operator.DeadLetters, error) {
+	switch to := s.program.Job.DeadLetters; {
+	case to == nil:
 		return nil, nil
+	case to.Kafka != nil:
+		writer, err := s.openTopic(ctx, to.Kafka.Sink(), "dead", s.restored.DeadLetters.Transactions)
+		if err != nil {
+			return nil, fmt.Errorf("open dead letters: %w", err)
+		}
+		return operator.NewDeadLetterTopic(writer), nil
+	default:
+		return s.openDeadLetterFiles()
 	}
+}
+
+func (s *Subtask) openDeadLetterFiles() (operator.DeadLetters, error) {
 	config, ref := s.program.Job.DeadLetters.CSV, s.deploy.GetSubtask()
 	encoder, err := csv.NewEncoder(operator.DeadLetterSchema(), csv.Options{})
 	if err != nil {

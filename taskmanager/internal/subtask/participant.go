@@ -12,6 +12,7 @@ import (
 	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/ledger"
+	"pencere/pkg/plan"
 	"pencere/pkg/window"
 	"pencere/taskmanager/internal/operator"
 )
@@ -20,9 +21,9 @@ import (
 // what a checkpoint holds once that is committed. It belongs to the subtask's goroutine.
 type participant struct {
 	task     *Subtask
-	sink     *operator.Sink            // nil unless the subtask writes to the sink
-	dead     *operator.DeadLetterFiles // nil unless it writes dead letters to files
-	commits  *committer                // nil unless it is a source
+	sink     *operator.Sink       // nil unless the subtask writes to the sink
+	dead     operator.DeadLetters // nil unless it writes dead letters
+	commits  *committer           // nil unless it is a source
 	restored checkpoint.State
 	uploads  sync.WaitGroup
 
@@ -33,8 +34,8 @@ type participant struct {
 
 // cut is what is to be published when a checkpoint is committed.
 type cut struct {
-	files     []checkpoint.PartFile
-	dead      []checkpoint.PartFile
+	sink      checkpoint.Sink
+	dead      checkpoint.Sink
 	positions []kafka.Position
 	stops     bool // the subtask ends with it
 }
@@ -92,7 +93,7 @@ func (s *Subtask) newParticipant(sink *operator.Sink, commits *committer) *parti
 }
 
 // state begins the state for a checkpoint: what every subtask has. counts are those since the attempt began.
-func (p *participant) state(counts ledger.Ledger) (checkpoint.State, error) {
+func (p *participant) state(ctx context.Context, counts ledger.Ledger) (checkpoint.State, error) {
 	state := checkpoint.State{
 		Subtask: checkpoint.Subtask{VertexID: p.task.self.VertexID, Index: p.task.self.Index},
 		Ledger:  append(ledger.Ledger(nil), p.restored.Ledger...),
@@ -100,17 +101,17 @@ func (p *participant) state(counts ledger.Ledger) (checkpoint.State, error) {
 	state.Ledger.Merge(counts)
 	var err error
 	if p.sink != nil {
-		state.Sink, err = p.sink.Prepare()
+		state.Sink, err = p.sink.Prepare(ctx)
 	}
 	if p.dead != nil && err == nil {
-		state.DeadLetters, err = p.dead.Prepare()
+		state.DeadLetters, err = p.dead.Prepare(ctx)
 	}
 	return state, err
 }
 
 // ack hands the state for a checkpoint over. A snapshot is written beside the loop.
 func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, c cut) {
-	c.files, c.dead = state.Sink.Pending, state.DeadLetters.Pending
+	c.sink, c.dead = state.Sink, state.DeadLetters
 	p.cuts[id], p.last = c, id
 	p.hand(ctx, id, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointAck{CheckpointAck: &controlv1.CheckpointAck{
@@ -120,7 +121,7 @@ func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoin
 
 // end hands over the state of a subtask whose input has ended.
 func (p *participant) end(ctx context.Context, state checkpoint.State, snapshot *window.Snapshot, c cut) {
-	c.files, c.dead, c.stops = state.Sink.Pending, state.DeadLetters.Pending, true
+	c.sink, c.dead, c.stops = state.Sink, state.DeadLetters, true
 	p.ended = &c
 	p.hand(ctx, 0, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{
@@ -168,35 +169,62 @@ func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit
 	return c.stops, nil
 }
 
-// publish publishes the files of a cut, in each of their directories.
+// publish publishes a cut: files in each of their directories, transactions where they are.
 func (p *participant) publish(c cut, order *controlv1.CheckpointCommit) error {
-	job := p.task.program.Job
 	if p.sink != nil {
-		if err := p.task.publish(job.Sink.CSV.Path, p.sink, c.files, order.GetManifestEntries(), order.GetManifestEnd()); err != nil {
+		files := audited{sinkDir(p.task.program), order.GetManifestEntries(), order.GetManifestEnd()}
+		if err := p.task.publish(p.sink, c.sink, files); err != nil {
 			return err
 		}
 	}
 	if p.dead == nil {
 		return nil
 	}
-	return p.task.publish(job.DeadLetters.CSV.Path, p.dead, c.dead, order.GetDeadLetterEntries(), order.GetDeadLetterEnd())
+	files := audited{deadLetterDir(p.task.program), order.GetDeadLetterEntries(), order.GetDeadLetterEnd()}
+	return p.task.publish(p.dead, c.dead, files)
 }
 
-// publish publishes files, each after its entry in the manifest, and then the end of the manifest unless that is empty.
-func (s *Subtask) publish(dir string, to interface {
-	Commit(files []checkpoint.PartFile) error
-}, files []checkpoint.PartFile, entries [][]byte, end []byte) error {
+// audited is a directory of part files whose manifest grows; none without a dir.
+type audited struct {
+	dir     string
+	entries [][]byte
+	end     []byte // closes the manifest unless empty
+}
+
+// publish publishes files, each after its entry in the manifest, and then the end of the manifest; or transactions, which have none.
+func (s *Subtask) publish(to interface {
+	Commit(published checkpoint.Sink) error
+}, published checkpoint.Sink, files audited) error {
 	failpoint.Hit(failpoint.BeforeRestorePublish)
-	if err := writeEntries(dir, entries); err != nil {
+	if files.dir == "" {
+		return to.Commit(published)
+	}
+	if err := writeEntries(files.dir, files.entries); err != nil {
 		return err
 	}
-	if err := to.Commit(files); err != nil {
+	if err := to.Commit(published); err != nil {
 		return err
 	}
-	if len(end) > 0 {
-		return s.endManifest(dir, end)
+	if len(files.end) > 0 {
+		return s.endManifest(files.dir, files.end)
 	}
 	return nil
+}
+
+// sinkDir is where the job writes its part files, "" if its sink writes none.
+func sinkDir(p *plan.Program) string {
+	if p.Job.Sink.CSV == nil {
+		return ""
+	}
+	return p.Job.Sink.CSV.Path
+}
+
+// deadLetterDir is sinkDir for dead letters.
+func deadLetterDir(p *plan.Program) string {
+	if p.Job.DeadLetters.CSV == nil {
+		return ""
+	}
+	return p.Job.DeadLetters.CSV.Path
 }
 
 func (p *participant) abort(id checkpoint.ID) { delete(p.cuts, id) }

@@ -45,8 +45,8 @@ type source struct {
 	reader reader
 	chain  *operator.Source
 	out    operator.Output
-	sink   *operator.Sink            // when the source vertex is the last one, as well
-	dead   *operator.DeadLetterFiles // nil for a job without dead letters
+	sink   *operator.Sink       // when the source vertex is the last one, as well
+	dead   operator.DeadLetters // nil for a job without dead letters
 
 	clock      *eventtime.Combiner[int] // over the splits
 	splits     []split
@@ -75,10 +75,10 @@ type splitView struct {
 func (s *Subtask) runSource(ctx context.Context) (err error) {
 	r := &source{Subtask: s, clock: eventtime.NewCombiner[int](), watermark: eventtime.None}
 	if s.last() {
-		if r.sink, err = s.openSink(); err != nil {
+		if r.sink, err = s.openSink(ctx); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, s.closeSink()) }()
+		defer func() { err = errors.Join(err, r.sink.Close()) }()
 		r.out = r.sink
 	} else {
 		senders, err := s.openEdges(ctx)
@@ -92,7 +92,7 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.chain.Release()
-	if r.dead, err = s.openDeadLetters(); err != nil {
+	if r.dead, err = s.openDeadLetters(ctx); err != nil {
 		return err
 	}
 	if r.dead != nil {
@@ -240,7 +240,7 @@ func (r *source) barrier(ctx context.Context, o order) error {
 		return err
 	}
 	failpoint.Hit(failpoint.AfterBarrier)
-	state, err := r.state()
+	state, err := r.state(ctx)
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ func (r *source) end(ctx context.Context) error {
 	if err := r.out.End(ctx); err != nil {
 		return err
 	}
-	state, err := r.state()
+	state, err := r.state(ctx)
 	if err != nil {
 		return err
 	}
@@ -261,8 +261,8 @@ func (r *source) end(ctx context.Context) error {
 	return r.part.wait(ctx)
 }
 
-func (r *source) state() (checkpoint.State, error) {
-	state, err := r.part.state(r.chain.Ledger())
+func (r *source) state(ctx context.Context) (checkpoint.State, error) {
+	state, err := r.part.state(ctx, r.chain.Ledger())
 	for i, s := range r.splits {
 		state.Splits = append(state.Splits, checkpoint.Split{
 			Number: s.number, Topic: s.Topic, Partition: s.Partition, Next: s.next, Stop: s.Stop,

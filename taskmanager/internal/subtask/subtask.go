@@ -15,7 +15,6 @@ import (
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/failpoint"
-	"pencere/pkg/format/csv"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	"pencere/pkg/plan"
 	"pencere/pkg/window"
@@ -63,8 +62,7 @@ type Subtask struct {
 	restored checkpoint.State // what the attempt goes on from
 	counters *operator.Counters
 	started  time.Time
-	writer   *partfile.Writer // of a last vertex, once open
-	shown    time.Time        // when files and windows were set last
+	shown    time.Time // when files and windows were set last
 
 	late *participant // of a subtask that did not end well; see Settle
 
@@ -132,40 +130,6 @@ func (s *Subtask) Run(ctx context.Context) (err error) {
 // last reports whether this subtask writes to the sink.
 func (s *Subtask) last() bool { return len(s.deploy.GetDownstreams()) == 0 }
 
-// openSink opens the end of the job in a subtask of the last vertex.
-func (s *Subtask) openSink() (*operator.Sink, error) {
-	config := s.program.Job.Sink.CSV
-	ref := s.deploy.GetSubtask()
-	options, err := csv.ParseOptions(config.Options)
-	if err != nil {
-		return nil, fmt.Errorf("csv options: %w", err)
-	}
-	encoder, err := csv.NewEncoder(s.program.Sink, options)
-	if err != nil {
-		return nil, fmt.Errorf("csv encoder: %w", err)
-	}
-	if err := s.restoreSink(config.Path, s.restored.Sink.Pending, s.deploy.GetManifestEntries()); err != nil {
-		return nil, fmt.Errorf("open sink: %w", err)
-	}
-	s.writer, err = partfile.New(partfile.Config{
-		Dir: config.Path, Job: shortID(ref.GetJobId()), Subtask: int(ref.GetSubtaskIndex()), Attempt: int(ref.GetAttempt()),
-		Extension: ".csv", RollSize: config.RollSize, RollInterval: config.RollInterval,
-		Next: s.restored.Sink.Next,
-	}, encoder)
-	if err != nil {
-		return nil, fmt.Errorf("open sink: %w", err)
-	}
-	return operator.NewSink(s.program, s.writer, s.counters, s.host.Alloc, s.host.Finished), nil
-}
-
-// closeSink leaves nothing unfinished behind. After a subtask that ended well there is nothing to leave.
-func (s *Subtask) closeSink() error {
-	if err := s.writer.Close(); err != nil {
-		return fmt.Errorf("close sink: %w", err)
-	}
-	return nil
-}
-
 // shortID is as much of a job's id as part file names carry.
 func shortID(jobID string) string { return jobID[:min(8, len(jobID))] }
 
@@ -220,11 +184,11 @@ func (t *timedSender) Send(ctx context.Context, e exchange.Element) error {
 func (s *Subtask) runWindow(ctx context.Context) (err error) {
 	gate := exchange.NewGate(len(s.deploy.GetUpstreams()))
 	defer func() { gate.Close(closeCause(err)) }()
-	sink, err := s.openSink()
+	sink, err := s.openSink(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.closeSink()) }()
+	defer func() { err = errors.Join(err, sink.Close()) }()
 	chain, err := operator.NewWindow(s.program, gate.Inputs(), sink, s.counters, s.host.Alloc, s.host.StateBudget)
 	if err != nil {
 		return err
@@ -293,7 +257,7 @@ func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element)
 		}
 		return false, nil
 	case exchange.Barrier:
-		state, snapshot, err := w.snapshot()
+		state, snapshot, err := w.snapshot(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -310,7 +274,7 @@ func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element)
 		}
 		return false, nil
 	}
-	state, snapshot, err := w.snapshot()
+	state, snapshot, err := w.snapshot(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -318,10 +282,10 @@ func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element)
 	return true, nil
 }
 
-func (w *windowLoop) snapshot() (checkpoint.State, *window.Snapshot, error) {
+func (w *windowLoop) snapshot(ctx context.Context) (checkpoint.State, *window.Snapshot, error) {
 	failpoint.Hit(failpoint.BeforeSnapshot)
 	snapshot, counts := w.chain.Snapshot()
-	state, err := w.part.state(counts)
+	state, err := w.part.state(ctx, counts)
 	if err != nil {
 		snapshot.Release()
 		return state, nil, err
