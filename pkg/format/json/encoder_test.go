@@ -67,7 +67,7 @@ func TestEncoder(t *testing.T) {
 		}
 		schema := sqltype.Schema{{Name: "v", Type: columnType}, {Name: `w"`, Type: sqltype.IntType}}
 		row := rowOf(t, schema, `{"v":`+test.value+`}`)
-		defer row.Release()
+		t.Cleanup(row.Release)
 		e, err := json.NewEncoder(schema, test.options)
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +87,7 @@ func TestEncoderIgnoresNull(t *testing.T) {
 	}
 	for record, want := range map[string]string{`{"b":1,"c":2}`: `{"b":1,"c":2}`, `{"a":1}`: `{"a":1}`, `{}`: `{}`} {
 		row := rowOf(t, schema, record)
-		defer row.Release()
+		t.Cleanup(row.Release)
 		if got, err := e.AppendRow([]byte("x"), row, 0); err != nil || string(got) != "x"+want {
 			t.Errorf("%s: %s, %v, want %s", record, got, err, want)
 		}

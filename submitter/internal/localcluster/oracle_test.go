@@ -30,6 +30,7 @@ type spec struct {
 	restarts    int           // how often the job may begin again
 	onDataLoss  string        // begins at the group's offsets then; fail, at the earliest, when empty
 	deadLetters bool          // takes bad records and late rows, in the directory deadLetterDir
+	sink        string        // a topic for the rows, as CSV, and one with deadTopic's name for the dead letters; a directory when empty
 }
 
 func (s spec) size() time.Duration {
@@ -68,6 +69,13 @@ func (s spec) yaml(brokers []string, dir string) string {
 	if s.onDataLoss != "" {
 		start = "group-offsets, on_data_loss: " + s.onDataLoss
 	}
+	sink := fmt.Sprintf("{csv: {path: %q}}", dir)
+	if s.sink != "" {
+		sink = fmt.Sprintf(`{kafka: {brokers: "%s", topic: %s, format: csv, key: product, headers: {id: CAST(id AS STRING)}}}`, strings.Join(brokers, ","), s.sink)
+	}
+	if s.sink != "" && s.deadLetters {
+		dead = fmt.Sprintf("dead_letters: {kafka: {brokers: \"%s\", topic: %s}}\n", strings.Join(brokers, ","), deadTopic(s.sink))
+	}
 	restart := "{type: none}"
 	if s.restarts > 0 {
 		restart = fmt.Sprintf("{type: fixed-delay, attempts: %d, delay: 10ms}", s.restarts)
@@ -86,10 +94,10 @@ source:
   watermark: {column: timestamp_column, delay: 5s, idle_after: %dms}
 compute: {price_with_kdv: price * (1 + kdv)}
 %sselect: [id, product, description, price, kdv, price_with_kdv, %s]
-sink: {csv: {path: "%s"}}
+sink: %s
 checkpoint: {interval: 100ms}
 restart_strategy: %s
-%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, dir, restart, dead)
+%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, sink, restart, dead)
 }
 
 // listing is a record of the tests.
