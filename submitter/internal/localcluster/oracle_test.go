@@ -71,10 +71,10 @@ func (s spec) yaml(brokers []string, dir string) string {
 	}
 	sink := fmt.Sprintf("{csv: {path: %q}}", dir)
 	if s.sink != "" {
-		sink = fmt.Sprintf(`{kafka: {brokers: "%s", topic: %s, format: csv, key: product, headers: {id: CAST(id AS STRING)}}}`, strings.Join(brokers, ","), s.sink)
+		sink = fmt.Sprintf(`{kafka: {brokers: %q, topic: %s, format: csv, key: product, headers: {id: CAST(id AS STRING)}}}`, strings.Join(brokers, ","), s.sink)
 	}
 	if s.sink != "" && s.deadLetters {
-		dead = fmt.Sprintf("dead_letters: {kafka: {brokers: \"%s\", topic: %s}}\n", strings.Join(brokers, ","), deadTopic(s.sink))
+		dead = fmt.Sprintf("dead_letters: {kafka: {brokers: %q, topic: %s}}\n", strings.Join(brokers, ","), deadTopic(s.sink))
 	}
 	restart := "{type: none}"
 	if s.restarts > 0 {
