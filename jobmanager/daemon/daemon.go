@@ -170,10 +170,30 @@ func (d *Daemon) Close() error {
 }
 
 func (d *Daemon) handler() http.Handler {
-	return rest.New(rest.Config{
+	local := rest.New(rest.Config{
 		Cluster: d.dispatcher, UI: web.Handler(), Version: d.cfg.Version, Revision: version.Commit(),
 		Settings: d.settings(), Now: time.Now,
 	})
+	if len(d.cfg.Peers) == 0 {
+		return local
+	}
+	return &forwarder{local: local, replica: d.replica, leads: d.dispatcher.Leads}
+}
+
+// Leads reports whether this jobmanager leads.
+func (d *Daemon) Leads() bool { return d.dispatcher.Leads() }
+
+// restAddress is where the other jobmanagers find REST: at the host that they find Raft at.
+func (d *Daemon) restAddress() string {
+	host, _, err := net.SplitHostPort(d.cfg.Peers[d.cfg.ID])
+	if err != nil {
+		return d.RestAddr()
+	}
+	_, port, err := net.SplitHostPort(d.RestAddr())
+	if err != nil {
+		return d.RestAddr()
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // settings are shown as the jobmanager's configuration, by the names of its flags. None is a secret.
@@ -231,6 +251,9 @@ func (d *Daemon) leadTerm(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := d.replica.Ready()
+	if err == nil && len(d.cfg.Peers) > 0 {
+		err = d.replica.Announce(ctx, d.restAddress())
+	}
 	if err == nil {
 		token := d.replica.Term()
 		d.cfg.Log.Info("leading", "fencing_token", token)

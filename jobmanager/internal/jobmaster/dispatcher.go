@@ -177,8 +177,8 @@ func (d *Dispatcher) startLocked(job *storagev1.Job) error {
 	return nil
 }
 
-// leads reports whether this jobmanager leads now.
-func (d *Dispatcher) leads() bool {
+// Leads reports whether this jobmanager leads now.
+func (d *Dispatcher) Leads() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.term != nil && d.term.ctx.Err() == nil
@@ -194,7 +194,7 @@ func (d *Dispatcher) Submit(ctx context.Context, spec Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !d.leads() {
+	if !d.Leads() {
 		return "", ErrNotLeading
 	}
 	id := newJobID()
@@ -247,7 +247,7 @@ func (d *Dispatcher) master(id string) (*master, error) {
 // Cancel asks a job to end. One that was cancelled before is left as it is. Errors: ErrNotLeading, ErrNoJob, and *TerminalError
 // for a job that ended otherwise.
 func (d *Dispatcher) Cancel(_ context.Context, id string) error {
-	if !d.leads() {
+	if !d.Leads() {
 		return ErrNotLeading
 	}
 	m, err := d.master(id)

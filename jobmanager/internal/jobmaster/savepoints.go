@@ -59,7 +59,7 @@ type savepoints struct {
 // Savepoint begins a savepoint or checkpoint; Operation says how far it is. Errors: ErrNotLeading, ErrNoJob, ErrNoSavepointDir,
 // *TerminalError, and what is wrong with Dir.
 func (d *Dispatcher) Savepoint(r SavepointRequest) error {
-	if !d.leads() {
+	if !d.Leads() {
 		return ErrNotLeading
 	}
 	m, err := d.master(r.JobID)

@@ -30,6 +30,13 @@ var (
 // applyTimeout bounds the wait for a command to enter the log; a disk that takes longer is as good as gone.
 const applyTimeout = 10 * time.Second
 
+// A leader that is silent is followed by another after once to twice electionTimeout. One that hears no majority for leaderLease
+// knows that it leads no more. A change of leader harms no job, so that these may be short.
+const (
+	electionTimeout = 700 * time.Millisecond
+	leaderLease     = 500 * time.Millisecond
+)
+
 // Config says where a replica lives and who the others are.
 type Config struct {
 	ID   string // of this node, unique among the peers
@@ -42,6 +49,7 @@ type Config struct {
 
 // Replica is one node's copy of the table of jobs.
 type Replica struct {
+	id    string
 	raft  *raft.Raft
 	table *table
 	store *raftboltdb.BoltStore
@@ -61,7 +69,7 @@ func Open(cfg Config) (*Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log %s (does another jobmanager use this directory?): %w", filepath.Join(dir, "log.db"), err)
 	}
-	r := &Replica{table: newTable(), store: store, close: []io.Closer{store}}
+	r := &Replica{id: cfg.ID, table: newTable(), store: store, close: []io.Closer{store}}
 	if err := r.start(cfg, dir); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -86,6 +94,8 @@ func (r *Replica) start(cfg Config, dir string) error {
 		rc.HeartbeatTimeout = 50 * time.Millisecond
 		rc.ElectionTimeout = 50 * time.Millisecond
 		rc.LeaderLeaseTimeout = 50 * time.Millisecond
+	} else {
+		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = electionTimeout, electionTimeout, leaderLease
 	}
 	if err := bootstrap(rc, r.store, snapshots, transport, servers(cfg, address)); err != nil {
 		return err
@@ -164,6 +174,24 @@ func (r *Replica) Leadership() <-chan bool { return r.raft.LeaderCh() }
 
 // Term returns the current Raft term: the fencing token of whoever leads in it.
 func (r *Replica) Term() uint64 { return r.raft.CurrentTerm() }
+
+// Leads reports whether this node leads, as far as it knows.
+func (r *Replica) Leads() bool { return r.raft.State() == raft.Leader }
+
+// Announce lets the other nodes know where the REST API of this one is, which leads.
+func (r *Replica) Announce(ctx context.Context, restAddress string) error {
+	return r.Apply(ctx, &storagev1.Command{Command: &storagev1.Command_AnnounceLeader{
+		AnnounceLeader: &storagev1.AnnounceLeader{Id: r.id, RestAddress: restAddress}}})
+}
+
+// Leader returns the REST address of the node that leads, "" while none is known.
+func (r *Replica) Leader() (restAddress string) {
+	_, id := r.raft.LeaderWithID()
+	if leader := r.table.announced(); leader != nil && leader.GetId() == string(id) {
+		return leader.GetRestAddress()
+	}
+	return ""
+}
 
 // Ready waits until every command that was committed before this node became leader is in the table. Its error is
 // ErrNotLeader, or names an entry of the log that this program cannot read.

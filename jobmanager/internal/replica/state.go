@@ -24,9 +24,10 @@ const FailuresKept = 16
 // table is the state that the log builds: the jobs by id. It is raft's FSM: Apply is called with committed commands, in
 // the same order on every node, and depends on nothing but them.
 type table struct {
-	mu   sync.RWMutex
-	jobs map[string]*storagev1.Job
-	err  error // names the first entry that this program cannot read; what follows it cannot be trusted
+	mu     sync.RWMutex
+	jobs   map[string]*storagev1.Job
+	leader *storagev1.AnnounceLeader // the last that said so; nil before the first
+	err    error                     // names the first entry that this program cannot read; what follows it cannot be trusted
 }
 
 var _ raft.FSM = (*table)(nil)
@@ -77,6 +78,9 @@ func (t *table) apply(c *storagev1.Command) error {
 		})
 	case *storagev1.Command_CompleteCheckpoint:
 		return t.complete(c.CompleteCheckpoint)
+	case *storagev1.Command_AnnounceLeader:
+		t.leader = c.AnnounceLeader
+		return nil
 	case *storagev1.Command_ForgetJob:
 		delete(t.jobs, c.ForgetJob.GetJobId())
 		return nil
@@ -165,9 +169,15 @@ func (t *table) all() []*storagev1.Job {
 	return slices.Collect(maps.Values(t.jobs))
 }
 
+func (t *table) announced() *storagev1.AnnounceLeader {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.leader
+}
+
 // Snapshot implements raft.FSM. Jobs are never changed in place, so a shallow copy is a snapshot.
 func (t *table) Snapshot() (raft.FSMSnapshot, error) {
-	return &snapshot{state: &storagev1.Snapshot{Jobs: t.all()}}, nil
+	return &snapshot{state: &storagev1.Snapshot{Jobs: t.all(), Leader: t.announced()}}, nil
 }
 
 // Restore implements raft.FSM.
@@ -184,6 +194,7 @@ func (t *table) Restore(from io.ReadCloser) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	clear(t.jobs)
+	t.leader = state.GetLeader()
 	for _, job := range state.GetJobs() {
 		t.jobs[job.GetJobId()] = job
 	}

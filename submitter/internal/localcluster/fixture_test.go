@@ -38,6 +38,12 @@ type fixture struct {
 // newFixture starts taskmanagers of 2 slots.
 func newFixture(t *testing.T, taskManagers int) *fixture {
 	t.Helper()
+	return newFixtureOf(t, localcluster.Config{TaskManagers: taskManagers, SlotsEach: 2})
+}
+
+// newFixtureOf starts what cfg says.
+func newFixtureOf(t *testing.T, cfg localcluster.Config) *fixture {
+	t.Helper()
 	f := &fixture{t: t, network: &network{}}
 	var cancel context.CancelFunc
 	f.ctx, cancel = context.WithTimeout(context.WithoutCancel(t.Context()), patience)
@@ -51,7 +57,8 @@ func newFixture(t *testing.T, taskManagers int) *fixture {
 	t.Cleanup(kafka.Close)
 	f.admin = kadm.NewClient(kafka)
 	log := slog.New(auditor{slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}), t})
-	f.cluster, err = localcluster.Start(f.ctx, localcluster.Config{TaskManagers: taskManagers, SlotsEach: 2, Log: log})
+	cfg.Log = log
+	f.cluster, err = localcluster.Start(f.ctx, cfg)
 	f.check(err)
 	t.Cleanup(func() {
 		if err := f.cluster.Close(); err != nil {

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +24,8 @@ const loopback = "127.0.0.1:0"
 
 // Config says what a cluster consists of.
 type Config struct {
+	// JobManagers is how many there are, one of which leads; 0 is one alone.
+	JobManagers  int
 	TaskManagers int
 	SlotsEach    int
 	// DataDir is where the jobmanager keeps its jobs; "" is a temporary directory that Close removes.
@@ -39,11 +44,16 @@ type Cluster struct {
 	ctx       context.Context //nolint:containedctx // the lifetime of the daemons, which is the cluster's
 	running   sync.WaitGroup
 
-	mu             sync.Mutex
-	jobManager     *jobmanager.Daemon
-	jobManagerCfg  jobmanager.Config // with the addresses that it listens on
-	stopJobManager func()
-	errs           []error // of daemons that ended by themselves
+	mu          sync.Mutex
+	jobManagers []*jobManager
+	errs        []error // of daemons that ended by themselves
+}
+
+// jobManager is one of the jobmanagers.
+type jobManager struct {
+	daemon *jobmanager.Daemon
+	cfg    jobmanager.Config // with the addresses that it listens on
+	stop   func()
 }
 
 // Start starts a cluster and returns when all taskmanagers are registered, or ctx has ended. Close must follow.
@@ -69,54 +79,106 @@ func (c *Cluster) start(ctx context.Context) error {
 	if rest == "" {
 		rest = loopback
 	}
-	err := c.startJobManager(jobmanager.Config{
-		ID: "jm1", DataDir: dir, RestAddr: rest, RPCAddr: loopback, RaftAddr: loopback, Version: version.String(),
-		Log: c.cfg.Log.With("program", "jobmanager"),
-	})
+	configs, err := c.jobManagerConfigs(dir, rest)
 	if err != nil {
 		return err
+	}
+	for _, cfg := range configs {
+		started, err := c.startJobManager(cfg)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.jobManagers = append(c.jobManagers, started)
+		c.mu.Unlock()
 	}
 	for range c.cfg.TaskManagers {
 		if _, err := c.AddTaskManager(); err != nil {
 			return err
 		}
 	}
-	if c.client, err = client.New(client.Config{Addresses: []string{c.RestAddr()}, Timeout: time.Minute}); err != nil {
+	if c.client, err = client.New(client.Config{Addresses: c.RestAddrs(), Timeout: time.Minute}); err != nil {
 		return err
 	}
 	return c.awaitTaskManagers(ctx, c.cfg.TaskManagers)
 }
 
-func (c *Cluster) startJobManager(cfg jobmanager.Config) error {
+// jobManagerConfigs are those of all jobmanagers. Several must know each other's ports before the first one starts.
+func (c *Cluster) jobManagerConfigs(dir, rest string) ([]jobmanager.Config, error) {
+	first := jobmanager.Config{
+		ID: "jm1", DataDir: dir, RestAddr: rest, RPCAddr: loopback, RaftAddr: loopback, Version: version.String(),
+		Log: c.cfg.Log.With("program", "jobmanager"),
+	}
+	if c.cfg.JobManagers <= 1 {
+		return []jobmanager.Config{first}, nil
+	}
+	peers := make(map[string]string)
+	var configs []jobmanager.Config
+	for i := range c.cfg.JobManagers {
+		cfg := first
+		cfg.ID, cfg.Peers = fmt.Sprintf("jm%d", i+1), peers
+		cfg.DataDir, cfg.CheckpointDir = filepath.Join(dir, cfg.ID), filepath.Join(dir, "checkpoints")
+		cfg.Log = cfg.Log.With("id", cfg.ID)
+		if i > 0 {
+			cfg.RestAddr = loopback
+		}
+		free, err := net.Listen("tcp", loopback) //nolint:noctx // the address is this machine's: nothing to wait for
+		if err != nil {
+			return nil, fmt.Errorf("find a port for Raft: %w", err)
+		}
+		defer func() { _ = free.Close() }() //nolint:gocritic // all at once at the end, so that each is another one
+		cfg.RaftAddr = free.Addr().String()
+		peers[cfg.ID] = cfg.RaftAddr
+		configs = append(configs, cfg)
+	}
+	return configs, nil
+}
+
+func (c *Cluster) startJobManager(cfg jobmanager.Config) (*jobManager, error) {
 	d, err := jobmanager.New(cfg)
 	if err != nil {
-		return fmt.Errorf("start jobmanager: %w", err)
+		return nil, fmt.Errorf("start jobmanager: %w", err)
 	}
 	cfg.RestAddr, cfg.RPCAddr = d.RestAddr(), d.RPCAddr()
 	ctx, cancel := context.WithCancel(c.ctx)
 	ended := make(chan struct{})
-	c.mu.Lock()
-	c.jobManager, c.jobManagerCfg = d, cfg
-	c.stopJobManager = func() {
-		cancel()
-		<-ended
-	}
-	c.mu.Unlock()
 	c.goRun(func() error {
 		defer close(ended)
 		defer cancel()
 		return errors.Join(d.Run(ctx), d.Close())
 	})
+	return &jobManager{daemon: d, cfg: cfg, stop: func() {
+		cancel()
+		<-ended
+	}}, nil
+}
+
+// StopJobManager ends a jobmanager, by its place among them, as its program's end would.
+func (c *Cluster) StopJobManager(i int) { c.jobManager(i).stop() }
+
+// StartJobManager starts a jobmanager that has ended again, on the same data and addresses.
+func (c *Cluster) StartJobManager(i int) error {
+	started, err := c.startJobManager(c.jobManager(i).cfg)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.jobManagers[i] = started
 	return nil
 }
 
-// RestartJobManager ends the jobmanager, as its program's end would, and starts it again on the same data and addresses.
+// RestartJobManager ends the first jobmanager and starts it again.
 func (c *Cluster) RestartJobManager() error {
+	c.StopJobManager(0)
+	return c.StartJobManager(0)
+}
+
+// Leader returns the place of the jobmanager that leads, -1 while none does.
+func (c *Cluster) Leader() int {
 	c.mu.Lock()
-	cfg, stop := c.jobManagerCfg, c.stopJobManager
-	c.mu.Unlock()
-	stop()
-	return c.startJobManager(cfg)
+	defer c.mu.Unlock()
+	return slices.IndexFunc(c.jobManagers, func(j *jobManager) bool { return j.daemon.Leads() })
 }
 
 // goRun runs a daemon. One that fails ends the cluster.
@@ -134,7 +196,7 @@ func (c *Cluster) goRun(run func() error) {
 // AddTaskManager starts a further taskmanager. stop ends it, as its program's end would, and returns when it has.
 func (c *Cluster) AddTaskManager() (stop func(), err error) {
 	d, err := taskmanager.New(taskmanager.Config{
-		JobManagers: []string{c.current().RPCAddr()}, Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
+		JobManagers: c.rpcAddrs(), Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
 		Log: c.cfg.Log.With("program", "taskmanager"),
 	})
 	if err != nil {
@@ -175,13 +237,32 @@ func (c *Cluster) awaitTaskManagers(ctx context.Context, n int) error {
 	}
 }
 
-// RestAddr returns host:port of REST and the web UI.
-func (c *Cluster) RestAddr() string { return c.current().RestAddr() }
+// RestAddr returns host:port of REST and the web UI, at the first jobmanager.
+func (c *Cluster) RestAddr() string { return c.RestAddrs()[0] }
 
-func (c *Cluster) current() *jobmanager.Daemon {
+func (c *Cluster) jobManager(i int) *jobManager {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.jobManager
+	return c.jobManagers[i]
+}
+
+// RestAddrs returns host:port of REST at each jobmanager.
+func (c *Cluster) RestAddrs() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, j := range c.jobManagers {
+		all = append(all, j.cfg.RestAddr)
+	}
+	return all
+}
+
+func (c *Cluster) rpcAddrs() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, j := range c.jobManagers {
+		all = append(all, j.cfg.RPCAddr)
+	}
+	return all
 }
 
 // Client returns a client of the cluster. Close closes it.

@@ -3,14 +3,21 @@ package localcluster_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"testing"
 	"time"
+
+	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/localcluster"
 )
 
 // jobMetric returns a metric of the job, or fails.
 func (j job) jobMetric(name string) (int, error) {
+	if _, err := j.jobs.Job(j.ctx, j.id); err != nil { // finds a jobmanager that answers
+		return 0, err
+	}
 	request, err := http.NewRequestWithContext(j.ctx, http.MethodGet, j.jobs.Web()+"jobs/"+j.id+"/metrics?get="+name, http.NoBody)
 	if err != nil {
 		return 0, err
@@ -96,4 +103,57 @@ func (c *chaos) finish(j job, s spec, all partitions) {
 	j.cancel()
 	j.wantRows(want)
 	j.intact()
+}
+
+// Leaders die again and again under load: each time another one takes the job over, no task restarts, and the rows are right. The
+// one that died comes back.
+func TestLeaderDies(t *testing.T) {
+	c := &chaos{
+		fixture: newFixtureOf(t, localcluster.Config{JobManagers: 3, TaskManagers: 2, SlotsEach: 2}),
+		random:  rand.New(rand.NewPCG(1, 5)), clock: make([]float64, 3),
+	}
+	s := spec{parallelism: 3, window: 10 * time.Second}
+	all := make(partitions, len(c.clock))
+	s.topic = c.topic(all)
+	j := c.submit(s)
+	j.running()
+	for range 8 {
+		more := c.listings(150)
+		c.produce(s.topic, more)
+		for p := range all {
+			all[p] = append(all[p], more[p]...)
+		}
+		c.pause(time.Duration(c.random.IntN(300)) * time.Millisecond)
+		leader := -1
+		c.poll("one leads", func() bool { leader = c.cluster.Leader(); return leader >= 0 })
+		began := time.Now()
+		c.cluster.StopJobManager(leader)
+		c.poll("another one leads", func() bool { next := c.cluster.Leader(); return next >= 0 && next != leader })
+		took := time.Since(began)
+		j.awaitCheckpoints(1)
+		t.Logf("jm%d: another one leads after %s, its first checkpoint is complete after %s", leader+1, took, time.Since(began))
+		c.check(c.cluster.StartJobManager(leader))
+		if took > 3*time.Second {
+			t.Errorf("the new leader came after %s", took)
+		}
+	}
+	c.finish(j, s, all)
+}
+
+// Each of three jobmanagers takes a job and shows all of them, whoever leads.
+func TestAnyJobManagerAnswers(t *testing.T) {
+	f := newFixtureOf(t, localcluster.Config{JobManagers: 3, TaskManagers: 1, SlotsEach: 3})
+	s := spec{topic: f.topic(partitions{records(at(1, 10))}), parallelism: 1}
+	for i, address := range f.cluster.RestAddrs() {
+		one, err := client.New(client.Config{Addresses: []string{address}, Timeout: time.Minute})
+		f.check(err)
+		t.Cleanup(one.Close)
+		_, err = one.Submit(f.ctx, client.Spec{Name: "job.yaml", Text: []byte(s.yaml(f.broker.Addresses(), t.TempDir()))})
+		f.check(err)
+		jobs, err := one.Jobs(f.ctx)
+		f.check(err)
+		if len(jobs) != i+1 {
+			t.Errorf("jobmanager %d shows %d jobs, want %d", i+1, len(jobs), i+1)
+		}
+	}
 }

@@ -113,6 +113,7 @@ type Command struct {
 	//	*Command_ForgetJob
 	//	*Command_ReserveCheckpoints
 	//	*Command_CompleteCheckpoint
+	//	*Command_AnnounceLeader
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -218,6 +219,15 @@ func (x *Command) GetCompleteCheckpoint() *CompleteCheckpoint {
 	return nil
 }
 
+func (x *Command) GetAnnounceLeader() *AnnounceLeader {
+	if x != nil {
+		if x, ok := x.Command.(*Command_AnnounceLeader); ok {
+			return x.AnnounceLeader
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -250,6 +260,10 @@ type Command_CompleteCheckpoint struct {
 	CompleteCheckpoint *CompleteCheckpoint `protobuf:"bytes,7,opt,name=complete_checkpoint,json=completeCheckpoint,proto3,oneof"`
 }
 
+type Command_AnnounceLeader struct {
+	AnnounceLeader *AnnounceLeader `protobuf:"bytes,8,opt,name=announce_leader,json=announceLeader,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_SetJobStatus) isCommand_Command() {}
@@ -263,6 +277,8 @@ func (*Command_ForgetJob) isCommand_Command() {}
 func (*Command_ReserveCheckpoints) isCommand_Command() {}
 
 func (*Command_CompleteCheckpoint) isCommand_Command() {}
+
+func (*Command_AnnounceLeader) isCommand_Command() {}
 
 // SubmitJob adds a job.
 type SubmitJob struct {
@@ -889,17 +905,73 @@ func (x *ForgetJob) GetJobId() string {
 	return ""
 }
 
+// AnnounceLeader says where the REST API of the jobmanager is that leads from here on.
+type AnnounceLeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id of the jobmanager among its peers.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// rest_address is host:port.
+	RestAddress   string `protobuf:"bytes,2,opt,name=rest_address,json=restAddress,proto3" json:"rest_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceLeader) Reset() {
+	*x = AnnounceLeader{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceLeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceLeader) ProtoMessage() {}
+
+func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceLeader.ProtoReflect.Descriptor instead.
+func (*AnnounceLeader) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AnnounceLeader) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AnnounceLeader) GetRestAddress() string {
+	if x != nil {
+		return x.RestAddress
+	}
+	return ""
+}
+
 // Snapshot is the whole state.
 type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Jobs          []*Job                 `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	Leader        *AnnounceLeader        `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +983,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,12 +996,19 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Snapshot) GetJobs() []*Job {
 	if x != nil {
 		return x.Jobs
+	}
+	return nil
+}
+
+func (x *Snapshot) GetLeader() *AnnounceLeader {
+	if x != nil {
+		return x.Leader
 	}
 	return nil
 }
@@ -961,7 +1040,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1052,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1065,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Job) GetJobId() string {
@@ -1094,7 +1173,7 @@ type CompletedCheckpoint struct {
 
 func (x *CompletedCheckpoint) Reset() {
 	*x = CompletedCheckpoint{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1185,7 @@ func (x *CompletedCheckpoint) String() string {
 func (*CompletedCheckpoint) ProtoMessage() {}
 
 func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1198,7 @@ func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletedCheckpoint.ProtoReflect.Descriptor instead.
 func (*CompletedCheckpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CompletedCheckpoint) GetCheckpointId() uint64 {
@@ -1154,7 +1233,7 @@ var File_pencere_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\x9d\x04\n" +
+	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\xec\x04\n" +
 	"\aCommand\x12>\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x1d.pencere.storage.v1.SubmitJobH\x00R\tsubmitJob\x12H\n" +
@@ -1165,7 +1244,8 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
 	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJob\x12Y\n" +
 	"\x13reserve_checkpoints\x18\x06 \x01(\v2&.pencere.storage.v1.ReserveCheckpointsH\x00R\x12reserveCheckpoints\x12Y\n" +
-	"\x13complete_checkpoint\x18\a \x01(\v2&.pencere.storage.v1.CompleteCheckpointH\x00R\x12completeCheckpointB\t\n" +
+	"\x13complete_checkpoint\x18\a \x01(\v2&.pencere.storage.v1.CompleteCheckpointH\x00R\x12completeCheckpoint\x12M\n" +
+	"\x0fannounce_leader\x18\b \x01(\v2\".pencere.storage.v1.AnnounceLeaderH\x00R\x0eannounceLeaderB\t\n" +
 	"\acommand\"\xf9\x01\n" +
 	"\tSubmitJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
@@ -1214,9 +1294,13 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\x10dead_letter_head\x18\b \x01(\fR\x0edeadLetterHead\x12.\n" +
 	"\x13dead_letter_entries\x18\t \x03(\fR\x11deadLetterEntries\"\"\n" +
 	"\tForgetJob\x12\x15\n" +
-	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"7\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"C\n" +
+	"\x0eAnnounceLeader\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
+	"\frest_address\x18\x02 \x01(\tR\vrestAddress\"s\n" +
 	"\bSnapshot\x12+\n" +
-	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\"\xfe\x04\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\x12:\n" +
+	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xfe\x04\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1271,7 +1355,7 @@ func file_pencere_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(JobStatus)(0),              // 0: pencere.storage.v1.JobStatus
 	(*Command)(nil),             // 1: pencere.storage.v1.Command
@@ -1284,10 +1368,11 @@ var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(*ReserveCheckpoints)(nil),  // 8: pencere.storage.v1.ReserveCheckpoints
 	(*CompleteCheckpoint)(nil),  // 9: pencere.storage.v1.CompleteCheckpoint
 	(*ForgetJob)(nil),           // 10: pencere.storage.v1.ForgetJob
-	(*Snapshot)(nil),            // 11: pencere.storage.v1.Snapshot
-	(*Job)(nil),                 // 12: pencere.storage.v1.Job
-	(*CompletedCheckpoint)(nil), // 13: pencere.storage.v1.CompletedCheckpoint
-	nil,                         // 14: pencere.storage.v1.Job.StatusTimesMsEntry
+	(*AnnounceLeader)(nil),      // 11: pencere.storage.v1.AnnounceLeader
+	(*Snapshot)(nil),            // 12: pencere.storage.v1.Snapshot
+	(*Job)(nil),                 // 13: pencere.storage.v1.Job
+	(*CompletedCheckpoint)(nil), // 14: pencere.storage.v1.CompletedCheckpoint
+	nil,                         // 15: pencere.storage.v1.Job.StatusTimesMsEntry
 }
 var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	2,  // 0: pencere.storage.v1.Command.submit_job:type_name -> pencere.storage.v1.SubmitJob
@@ -1297,22 +1382,24 @@ var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	10, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
 	8,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
 	9,  // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
-	13, // 7: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
-	7,  // 8: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
-	0,  // 9: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
-	4,  // 10: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
-	7,  // 11: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
-	12, // 12: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
-	0,  // 13: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
-	14, // 14: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
-	7,  // 15: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
-	4,  // 16: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
-	13, // 17: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	11, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
+	14, // 8: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
+	7,  // 9: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
+	0,  // 10: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
+	4,  // 11: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
+	7,  // 12: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
+	13, // 13: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
+	11, // 14: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
+	0,  // 15: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
+	15, // 16: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
+	7,  // 17: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
+	4,  // 18: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
+	14, // 19: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_pencere_storage_v1_storage_proto_init() }
@@ -1328,6 +1415,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 		(*Command_ForgetJob)(nil),
 		(*Command_ReserveCheckpoints)(nil),
 		(*Command_CompleteCheckpoint)(nil),
+		(*Command_AnnounceLeader)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1335,7 +1423,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_storage_v1_storage_proto_rawDesc), len(file_pencere_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
