@@ -47,6 +47,10 @@ e2e: ## Run the end-to-end tests on a real Kafka
 chaos: ## Kill and stop the programs and Kafka at random during RUNS runs and compare every row (SEED=n deals the same blows)
 	PENCERE_CHAOS_RUNS=$(RUNS) PENCERE_CHAOS_SEED=$(SEED) go test -tags e2e,chaos -count=1 -timeout 0 -v -run TestChaosCampaign ./submitter/e2e
 
+.PHONY: chaos-ha
+chaos-ha: ## Kill and pause the leading jobmanager of three, RUNS times under one job: no task restarts, every row once
+	PENCERE_HA_FAULTS=$(RUNS) go test -tags e2e -count=1 -timeout 0 -v -run TestLeaderFaults ./submitter/e2e
+
 .PHONY: lint
 lint: ## Check format, vet, lint Go and schemas, and the import rules
 	.ci/run format vet lint proto
