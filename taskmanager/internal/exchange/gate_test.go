@@ -143,3 +143,35 @@ func TestNudgeWakes(t *testing.T) {
 		t.Errorf("got %+v of %d, %v", e, input, err)
 	}
 }
+
+// A barrier that one input never gives is given up for a newer one, and a barrier that is older than the newest is nobody's.
+func TestNewerBarrierEndsAlignment(t *testing.T) {
+	barrier := func(id checkpoint.ID) Element { return Element{Kind: Barrier, Checkpoint: id} }
+	row := func(n int) Element { return Element{Kind: Watermark, Watermark: eventtime.Watermark(n)} }
+	gate := NewGate(2)
+	for _, said := range []struct {
+		input int
+		what  Element
+	}{{0, barrier(5)}, {0, row(1)}, {1, row(2)}, {1, barrier(106)}} {
+		if err := gate.Input(said.input).Send(t.Context(), said.what); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []Element{row(2), row(1)}
+	for _, w := range want {
+		if _, e, ok, err := gate.Poll(); !ok || err != nil || e != w {
+			t.Fatalf("got %+v, %t, %v, want %+v", e, ok, err, w)
+		}
+	}
+	if _, e, ok, _ := gate.Poll(); ok {
+		t.Fatalf("got %+v before both inputs gave the barrier", e)
+	}
+	for _, e := range []Element{barrier(6), barrier(106)} {
+		if err := gate.Input(0).Send(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if input, e, ok, err := gate.Poll(); !ok || err != nil || input != All || e.Checkpoint != 106 {
+		t.Fatalf("got %+v of %d, %t, %v", e, input, ok, err)
+	}
+}
