@@ -41,7 +41,7 @@ func NewBucket(name string, bucket *blob.Bucket) *Bucket { return &Bucket{Bucket
 func open(ctx context.Context, storage url.URL, create bool) (*Bucket, error) {
 	name := nameOf(storage)
 	if storage.Scheme != "file" {
-		bucket, err := openObjectStore(ctx, storage)
+		bucket, err := blob.OpenBucket(ctx, storage.String())
 		if err != nil {
 			return nil, explain("open storage", name, err)
 		}
@@ -60,13 +60,6 @@ func open(ctx context.Context, storage url.URL, create bool) (*Bucket, error) {
 		return nil, explainDir("open storage", dir, err)
 	}
 	return &Bucket{Bucket: bucket, name: name, dir: dir, disk: durable.Disk{}}, nil
-}
-
-func openObjectStore(ctx context.Context, storage url.URL) (*blob.Bucket, error) {
-	if storage.Scheme == "gs" {
-		return openGoogle(ctx, storage)
-	}
-	return blob.OpenBucket(ctx, storage.String())
 }
 
 // nameOf returns a URL as errors show it: the query can hold what is nobody's business.
@@ -156,12 +149,12 @@ func explainDir(action, dir string, err error) error {
 
 // explain adds to an error of an object store what was done, where, and what to do about it.
 func explain(action, name string, err error) error {
-	remedy := "name a directory, file:/dir, s3://bucket, gs://bucket or azblob://container"
+	remedy := "name a directory, file:/dir, s3://bucket or azblob://container"
 	u, parseErr := url.Parse(name)
 	switch {
 	case parseErr != nil:
 	case u.Scheme == "gs":
-		remedy = "check that the bucket is there, and that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are an HMAC key of a Google service account that may use it"
+		remedy = "name Google's storage by its S3 interface, s3://" + u.Host + "?endpoint=https://storage.googleapis.com&region=auto, with an HMAC key"
 	case u.Scheme == "s3":
 		remedy = "check that the bucket is there, region and endpoint in the URL, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the machine's role"
 	case u.Scheme == "azblob":

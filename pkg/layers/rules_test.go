@@ -65,7 +65,7 @@ var (
 	}
 
 	// testSupport packages hold data and helpers of tests.
-	testSupport = []string{"pkg/flinkcases"}
+	testSupport = []string{"pkg/flinkcases", "pkg/monitoring/monitoringtest"}
 
 	// impureImports are the packages, each with all below it, through which the world outside comes in.
 	impureImports = []string{

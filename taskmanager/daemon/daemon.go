@@ -21,6 +21,7 @@ import (
 	"pencere/pkg/blobstore"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	exchangev1 "pencere/pkg/gen/pencere/exchange/v1"
+	"pencere/pkg/monitoring"
 	"pencere/taskmanager/internal/agent"
 	"pencere/taskmanager/internal/exchange"
 	"pencere/taskmanager/internal/slots"
@@ -163,7 +164,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 	}()
 	if d.metrics != nil {
-		web := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
+		web := &http.Server{Handler: monitoring.Handler(d.collector()), ReadHeaderTimeout: 10 * time.Second}
 		go func() {
 			if err := web.Serve(d.metrics); !errors.Is(err, http.ErrServerClosed) {
 				fail(fmt.Errorf("serve metrics: %w", err))
@@ -181,6 +182,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+func (d *Daemon) collector() reportCollector {
+	return reportCollector{reports: d.table.Heartbeat, slots: d.cfg.Slots, limit: d.limit, now: time.Now}
 }
 
 // metricsAddr returns the address of /metrics, "" for none.

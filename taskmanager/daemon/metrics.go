@@ -1,89 +1,161 @@
 package daemon
 
 import (
-	"net/http"
-	"net/http/pprof"
+	"math"
 	"strconv"
+	"time"
 
+	"pencere/pkg/eventtime"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/monitoring"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// handler serves /metrics and /health, and under /debug/pprof/ the profiles of Go's runtime.
-func (d *Daemon) handler() http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), subtaskCollector{d})
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	return mux
+// reportCollector shows how the running subtasks are at the moment of a scrape.
+type reportCollector struct {
+	reports func() *controlv1.Heartbeat
+	slots   int
+	limit   int64 // of memory, in bytes
+	now     func() time.Time
 }
 
-// subtaskCollector shows the running subtasks' counters at the moment of a scrape.
-type subtaskCollector struct{ daemon *Daemon }
+// slotUse is how the taskmanager's slots and memory are used.
+type slotUse struct{ slots, subtasks, limit float64 }
 
-var subtaskLabels = []string{"job_id", "vertex_id", "subtask_index"}
-
-// subtaskMetrics are the metrics of a subtask. Counters begin anew with each attempt.
-var subtaskMetrics = []subtaskMetric{
-	counter("records_in_total", "Records read by a subtask.", (*controlv1.SubtaskMetrics).GetRecordsIn),
-	counter("records_out_total", "Rows sent on by a subtask.", (*controlv1.SubtaskMetrics).GetRecordsOut),
-	counter("bytes_in_total", "Bytes of the records read by a subtask.", (*controlv1.SubtaskMetrics).GetBytesIn),
-	counter("rows_written_total", "Rows written to part files.", (*controlv1.SubtaskMetrics).GetRowsWritten),
-	counter("late_records_total", "Rows that came after their window had closed.", (*controlv1.SubtaskMetrics).GetLateRecords),
-	counter("filtered_records_total", "Rows that the where clause refused.", (*controlv1.SubtaskMetrics).GetFilteredRecords),
-	counter("dropped_records_total", "Records that could not be decoded and were left out.", (*controlv1.SubtaskMetrics).GetDroppedRecords),
-	counter("lost_records_total", "Records that were gone from Kafka before they were read (on_data_loss: earliest).", (*controlv1.SubtaskMetrics).GetLostRecords),
-	counter("ignored_fields_total", "Fields that could not be decoded and became NULL.", (*controlv1.SubtaskMetrics).GetIgnoredFields),
-	counter("backpressured_milliseconds_total", "Time held up by a downstream subtask.", (*controlv1.SubtaskMetrics).GetBackpressuredMs),
-	counter("idle_milliseconds_total", "Time without input.", (*controlv1.SubtaskMetrics).GetIdleMs),
-	gauge("open_groups", "Groups in windows that have not fired.", (*controlv1.SubtaskMetrics).GetOpenGroups),
-	gauge("open_windows", "Windows that have not fired.", (*controlv1.SubtaskMetrics).GetOpenWindows),
+// observed is what is told at some time.
+type observed[T any] struct {
+	what T
+	now  time.Time
 }
 
-// subtaskMetric is one metric and where its value comes from.
-type subtaskMetric struct {
-	desc  *prometheus.Desc
-	kind  prometheus.ValueType
-	value func(*controlv1.SubtaskMetrics) float64
+var taskManagerMetrics = monitoring.NewGroup[slotUse]("taskmanager_").
+	Gauge("slots", "Slots of this taskmanager, free or in use.", func(u slotUse) float64 { return u.slots }).
+	Gauge("subtasks", "Subtasks that run.", func(u slotUse) float64 { return u.subtasks }).
+	Gauge("memory_limit_bytes", "Memory that the process may use.", func(u slotUse) float64 { return u.limit })
+
+// subtaskMetrics begin anew with each attempt.
+var subtaskMetrics = monitoring.NewGroup[observed[*controlv1.SubtaskMetrics]]("subtask_", "job_id", "vertex_id", "subtask_index").
+	Counter("records_in_total", "Records or rows that came in.", count((*controlv1.SubtaskMetrics).GetRecordsIn)).
+	Counter("records_out_total", "Rows sent on or written.", count((*controlv1.SubtaskMetrics).GetRecordsOut)).
+	Counter("bytes_in_total", "Bytes of the records read from Kafka.", count((*controlv1.SubtaskMetrics).GetBytesIn)).
+	Counter("bytes_out_total", "Bytes sent on, published in part files or written to a topic.", count((*controlv1.SubtaskMetrics).GetBytesOut)).
+	Counter("rows_written_total", "Rows written to the sink, published or not.", count((*controlv1.SubtaskMetrics).GetRowsWritten)).
+	Counter("rows_published_total", "Rows of the part files that have their final names.", count((*controlv1.SubtaskMetrics).GetRowsPublished)).
+	Counter("files_published_total", "Part files that have their final names.", count((*controlv1.SubtaskMetrics).GetFilesPublished)).
+	Counter("filtered_records_total", "Rows that the where clause refused.", count((*controlv1.SubtaskMetrics).GetFilteredRecords)).
+	Counter("late_records_total", "Rows dropped because their window had closed.", count((*controlv1.SubtaskMetrics).GetLateRecords)).
+	Counter("late_after_idle_records_total", "Rows dropped as late only because their split had been idle.",
+		count((*controlv1.SubtaskMetrics).GetLateAfterIdle)).
+	Counter("dead_lettered_records_total", "Records and rows handed to the dead letters.", count((*controlv1.SubtaskMetrics).GetDeadLetteredRecords)).
+	Counter("empty_records_total", "Records without a value.", count((*controlv1.SubtaskMetrics).GetEmptyRecords)).
+	Counter("dropped_records_total", "Records that could not be decoded and were left out.", count((*controlv1.SubtaskMetrics).GetDroppedRecords)).
+	Counter("lost_records_total", "Records that were gone from Kafka before they were read, where the job goes on all the same.",
+		count((*controlv1.SubtaskMetrics).GetLostRecords)).
+	Counter("ignored_fields_total", "Fields that could not be decoded and became NULL.", count((*controlv1.SubtaskMetrics).GetIgnoredFields)).
+	Counter("collapsed_records_total", "Rows folded into a group that another row had opened.", count((*controlv1.SubtaskMetrics).GetCollapsedRecords)).
+	Counter("busy_seconds_total", "Time spent on records.", seconds((*controlv1.SubtaskMetrics).GetBusyMs)).
+	Counter("idle_seconds_total", "Time without input.", seconds((*controlv1.SubtaskMetrics).GetIdleMs)).
+	Counter("backpressured_seconds_total", "Time held up by a downstream subtask.", seconds((*controlv1.SubtaskMetrics).GetBackpressuredMs)).
+	Gauge("open_groups", "Groups in windows that have not fired.", count((*controlv1.SubtaskMetrics).GetOpenGroups)).
+	Gauge("open_windows", "Windows that have not fired.", count((*controlv1.SubtaskMetrics).GetOpenWindows)).
+	Gauge("watermark_timestamp_seconds", "The watermark sent on, since 1970; none before the first row and after the last.",
+		func(m observed[*controlv1.SubtaskMetrics]) float64 {
+			return watermarkSeconds(m.what.GetOutputWatermark())
+		}).
+	Gauge("watermark_lag_seconds", "How far the watermark sent on is behind the clock. Event times without a zone count as UTC.",
+		func(m observed[*controlv1.SubtaskMetrics]) float64 { return behind(m.now, m.what.GetOutputWatermark()) })
+
+var splitMetrics = monitoring.NewGroup[observed[*controlv1.SplitReport]]("split_", "job_id", "topic", "partition").
+	Gauge("lag_records", "Offsets that are still to be read; none while the partition's end is unknown.",
+		func(s observed[*controlv1.SplitReport]) float64 { return lag(s.what) }).
+	Gauge("watermark_lag_seconds", "How far the partition's watermark is behind the clock. Event times without a zone count as UTC.",
+		func(s observed[*controlv1.SplitReport]) float64 { return behind(s.now, s.what.GetWatermark()) }).
+	Gauge("idle", "Whether the partition is left out of the watermark: 1, or 0.",
+		func(s observed[*controlv1.SplitReport]) float64 { return monitoring.Bool(s.what.GetIdle()) })
+
+func count(value func(*controlv1.SubtaskMetrics) int64) func(observed[*controlv1.SubtaskMetrics]) float64 {
+	return func(m observed[*controlv1.SubtaskMetrics]) float64 { return float64(value(m.what)) }
 }
 
-func counter(name, help string, value func(*controlv1.SubtaskMetrics) int64) subtaskMetric {
-	return metric(prometheus.CounterValue, name, help, value)
+func seconds(value func(*controlv1.SubtaskMetrics) int64) func(observed[*controlv1.SubtaskMetrics]) float64 {
+	return func(m observed[*controlv1.SubtaskMetrics]) float64 { return float64(value(m.what)) / 1e3 }
 }
 
-func gauge(name, help string, value func(*controlv1.SubtaskMetrics) int64) subtaskMetric {
-	return metric(prometheus.GaugeValue, name, help, value)
-}
-
-func metric(kind prometheus.ValueType, name, help string, value func(*controlv1.SubtaskMetrics) int64) subtaskMetric {
-	return subtaskMetric{
-		desc:  prometheus.NewDesc("pencere_subtask_"+name, help, subtaskLabels, nil),
-		kind:  kind,
-		value: func(m *controlv1.SubtaskMetrics) float64 { return float64(value(m)) },
+// watermarkSeconds is not a number for the ends of event time.
+func watermarkSeconds(ms int64) float64 {
+	if w := eventtime.Watermark(ms); w == eventtime.None || w == eventtime.End {
+		return math.NaN()
 	}
+	return float64(ms) / 1e3
+}
+
+func behind(now time.Time, watermarkMs int64) float64 {
+	return float64(now.UnixMilli())/1e3 - watermarkSeconds(watermarkMs)
+}
+
+func lag(s *controlv1.SplitReport) float64 {
+	if s.GetEndOffset() < 0 {
+		return math.NaN()
+	}
+	return float64(max(0, s.GetEndOffset()-s.GetOffset()))
 }
 
 // Describe implements prometheus.Collector.
-func (subtaskCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, m := range subtaskMetrics {
-		to <- m.desc
-	}
+func (reportCollector) Describe(to chan<- *prometheus.Desc) {
+	taskManagerMetrics.Describe(to)
+	subtaskMetrics.Describe(to)
+	splitMetrics.Describe(to)
 }
 
 // Collect implements prometheus.Collector.
-func (c subtaskCollector) Collect(to chan<- prometheus.Metric) {
-	for _, report := range c.daemon.table.Heartbeat().GetSubtasks() {
+func (c reportCollector) Collect(to chan<- prometheus.Metric) {
+	now := c.now()
+	reports := c.reports().GetSubtasks()
+	taskManagerMetrics.Collect(to, slotUse{float64(c.slots), float64(len(reports)), float64(c.limit)})
+	for _, report := range newestAttempts(reports) {
 		ref := report.GetSubtask()
-		labels := []string{ref.GetJobId(), ref.GetVertexId(), strconv.Itoa(int(ref.GetSubtaskIndex()))}
-		for _, m := range subtaskMetrics {
-			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(report.GetMetrics()), labels...)
+		subtaskMetrics.Collect(to, observed[*controlv1.SubtaskMetrics]{report.GetMetrics(), now},
+			ref.GetJobId(), ref.GetVertexId(), strconv.Itoa(int(ref.GetSubtaskIndex())))
+	}
+	for key, split := range splitsOf(reports) {
+		splitMetrics.Collect(to, observed[*controlv1.SplitReport]{split, now}, key.jobID, key.topic, strconv.Itoa(int(key.partition)))
+	}
+}
+
+type subtaskKey struct {
+	jobID, vertexID string
+	index           int32
+}
+
+// newestAttempts leaves out the attempts of subtasks that end while the next one begins: a series has one value.
+func newestAttempts(reports []*controlv1.SubtaskReport) map[subtaskKey]*controlv1.SubtaskReport {
+	newest := make(map[subtaskKey]*controlv1.SubtaskReport, len(reports))
+	for _, r := range reports {
+		key := subtaskKey{r.GetSubtask().GetJobId(), r.GetSubtask().GetVertexId(), r.GetSubtask().GetSubtaskIndex()}
+		if before := newest[key]; before == nil || before.GetSubtask().GetAttempt() < r.GetSubtask().GetAttempt() {
+			newest[key] = r
 		}
 	}
+	return newest
+}
+
+type splitKey struct {
+	jobID, topic string
+	partition    int32
+}
+
+// splitsOf returns the splits that the newest attempts read. One that went to another subtask is told of by the newer attempt.
+func splitsOf(reports []*controlv1.SubtaskReport) map[splitKey]*controlv1.SplitReport {
+	splits := make(map[splitKey]*controlv1.SplitReport)
+	attempts := make(map[splitKey]int32)
+	for _, r := range reports {
+		for _, s := range r.GetSplits() {
+			key := splitKey{r.GetSubtask().GetJobId(), s.GetTopic(), s.GetPartition()}
+			if attempt := r.GetSubtask().GetAttempt(); splits[key] == nil || attempt > attempts[key] {
+				splits[key], attempts[key] = s, attempt
+			}
+		}
+	}
+	return splits
 }

@@ -378,8 +378,14 @@ func TestWindowFollowsItsInputs(t *testing.T) {
 	if len(w.finished) != 0 {
 		t.Errorf("published before a checkpoint: %v", w.finished)
 	}
-	if err := publish(w.sink); err != nil || len(w.finished) != 1 || w.finished[0].Rows != 3 {
-		t.Errorf("published %v, %v", w.finished, err)
+	if files := w.counters.FilesPublished.Load(); files != 0 {
+		t.Errorf("%d files counted before a checkpoint", files)
+	}
+	if err := publish(w.sink); err != nil || w.counters.FilesPublished.Load() != 1 || w.counters.RowsPublished.Load() != 3 {
+		t.Errorf("counted %d files, %d rows, %v", w.counters.FilesPublished.Load(), w.counters.RowsPublished.Load(), err)
+	}
+	if len(w.finished) != 1 || w.finished[0].Rows != 3 {
+		t.Errorf("published %v", w.finished)
 	}
 }
 

@@ -71,6 +71,8 @@ type Counters struct {
 	Collapsed, OpenGroups, OpenWindows       atomic.Int64
 	RowsWritten                              atomic.Int64
 	Lost                                     atomic.Int64 // gone before they could be read
+	DeadLettered                             atomic.Int64
+	FilesPublished, RowsPublished            atomic.Int64 // of part files
 	InputWatermark, OutputWatermark          atomic.Int64 // ms
 	// Idle runs while the chain waits for input, Backpressured while it waits for room downstream.
 	Idle, Backpressured Stopwatch

@@ -31,7 +31,9 @@ func NewSink(p *plan.Program, writer *partfile.Writer, counters *Counters, alloc
 	return newSink(p, &partFiles{name: "sink", writer: writer, finished: func(files []partfile.File) {
 		for _, f := range files {
 			counters.BytesOut.Add(f.Bytes)
+			counters.RowsPublished.Add(f.Rows)
 		}
+		counters.FilesPublished.Add(int64(len(files)))
 		finished(files)
 	}}, counters, alloc)
 }

@@ -183,6 +183,7 @@ func (s *Source) bad(split int, r *kgo.Record, err error) error {
 		return &RecordError{Topic: from.topic, Partition: from.partition, Offset: r.Offset, Err: err}
 	}
 	s.ledger.Of(from.number).DeadLettered++
+	s.counters.DeadLettered.Add(1)
 	return s.dead.Add(DeadLetter{Topic: from.topic, Partition: from.partition, Record: r, Reason: err.Error()})
 }
 
@@ -326,6 +327,7 @@ func (s *Source) dropLate(rows *Rows) error {
 	s.keep = kept
 	if entry := s.ledger.Of(rows.Origin.Split); s.keepsLate() {
 		entry.DeadLettered += late
+		s.counters.DeadLettered.Add(late)
 	} else {
 		entry.Late += late
 		s.counters.Late.Add(late)

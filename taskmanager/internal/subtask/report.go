@@ -43,6 +43,7 @@ func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 		EmptyRecords: c.Empty.Load(), DroppedRecords: c.Dropped.Load(), IgnoredFields: c.IgnoredFields.Load(),
 		CollapsedRecords: c.Collapsed.Load(), OpenGroups: c.OpenGroups.Load(), OpenWindows: c.OpenWindows.Load(),
 		RowsWritten: c.RowsWritten.Load(), LostRecords: c.Lost.Load(),
+		DeadLetteredRecords: c.DeadLettered.Load(), FilesPublished: c.FilesPublished.Load(), RowsPublished: c.RowsPublished.Load(),
 	}
 }
 

@@ -2302,9 +2302,13 @@ type SubtaskMetrics struct {
 	OpenWindows      int64 `protobuf:"varint,18,opt,name=open_windows,json=openWindows,proto3" json:"open_windows,omitempty"`
 	RowsWritten      int64 `protobuf:"varint,19,opt,name=rows_written,json=rowsWritten,proto3" json:"rows_written,omitempty"`
 	// lost_records were gone before they could be read, where the job goes on all the same.
-	LostRecords   int64 `protobuf:"varint,20,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LostRecords         int64 `protobuf:"varint,20,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
+	DeadLetteredRecords int64 `protobuf:"varint,21,opt,name=dead_lettered_records,json=deadLetteredRecords,proto3" json:"dead_lettered_records,omitempty"`
+	// files_published counts part files that have their final names, rows_published their rows.
+	FilesPublished int64 `protobuf:"varint,22,opt,name=files_published,json=filesPublished,proto3" json:"files_published,omitempty"`
+	RowsPublished  int64 `protobuf:"varint,23,opt,name=rows_published,json=rowsPublished,proto3" json:"rows_published,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubtaskMetrics) Reset() {
@@ -2473,6 +2477,27 @@ func (x *SubtaskMetrics) GetRowsWritten() int64 {
 func (x *SubtaskMetrics) GetLostRecords() int64 {
 	if x != nil {
 		return x.LostRecords
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetDeadLetteredRecords() int64 {
+	if x != nil {
+		return x.DeadLetteredRecords
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetFilesPublished() int64 {
+	if x != nil {
+		return x.FilesPublished
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetRowsPublished() int64 {
+	if x != nil {
+		return x.RowsPublished
 	}
 	return 0
 }
@@ -2743,7 +2768,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
 	"\x06end_ms\x18\x02 \x01(\x03R\x05endMs\x12\x19\n" +
 	"\bfires_at\x18\x03 \x01(\x03R\afiresAt\x12\x16\n" +
-	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xdb\x05\n" +
+	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xdf\x06\n" +
 	"\x0eSubtaskMetrics\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
@@ -2768,7 +2793,10 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"openGroups\x12!\n" +
 	"\fopen_windows\x18\x12 \x01(\x03R\vopenWindows\x12!\n" +
 	"\frows_written\x18\x13 \x01(\x03R\vrowsWritten\x12!\n" +
-	"\flost_records\x18\x14 \x01(\x03R\vlostRecords\"\x95\x02\n" +
+	"\flost_records\x18\x14 \x01(\x03R\vlostRecords\x122\n" +
+	"\x15dead_lettered_records\x18\x15 \x01(\x03R\x13deadLetteredRecords\x12'\n" +
+	"\x0ffiles_published\x18\x16 \x01(\x03R\x0efilesPublished\x12%\n" +
+	"\x0erows_published\x18\x17 \x01(\x03R\rrowsPublished\"\x95\x02\n" +
 	"\vSplitReport\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
