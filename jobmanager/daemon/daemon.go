@@ -25,6 +25,7 @@ import (
 	"pencere/pkg/blobstore"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/monitoring"
 	"pencere/pkg/plan"
 	"pencere/pkg/version"
 	"pencere/web"
@@ -44,6 +45,7 @@ type Config struct {
 	RestAddr     string // host:port; port 0 takes a free one
 	RPCAddr      string // host:port for taskmanagers; port 0 takes a free one
 	RaftAddr     string // host:port for the other jobmanagers; used with Peers
+	MetricsAddr  string // where /metrics, /health and /debug/pprof listen; "" is nowhere
 	// Peers are all jobmanagers, this one too, by id with their raft addresses; empty for one alone.
 	Peers   map[string]string
 	Version string
@@ -61,6 +63,7 @@ const defaultGrace = 5 * time.Second
 type Daemon struct {
 	cfg        Config
 	rest, rpc  net.Listener
+	metrics    net.Listener // nil for none
 	replica    *replica.Replica
 	storage    *blobstore.Store
 	dispatcher *jobmaster.Dispatcher
@@ -91,6 +94,11 @@ func (d *Daemon) open() (err error) {
 	if d.rpc, err = net.Listen("tcp", d.cfg.RPCAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
 		return fmt.Errorf("listen for taskmanagers (--rpc-addr): %w", err)
 	}
+	if d.cfg.MetricsAddr != "" {
+		if d.metrics, err = net.Listen("tcp", d.cfg.MetricsAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
+			return fmt.Errorf("listen for metrics (--metrics-addr): %w", err)
+		}
+	}
 	url, err := blobstore.URL(cmp.Or(d.cfg.CheckpointDir, filepath.Join(d.cfg.DataDir, "checkpoints")))
 	if err != nil {
 		return err
@@ -116,6 +124,14 @@ func (d *Daemon) RestAddr() string { return d.rest.Addr().String() }
 // RPCAddr returns the address that taskmanagers dial.
 func (d *Daemon) RPCAddr() string { return d.rpc.Addr().String() }
 
+// MetricsAddr returns the address of /metrics, "" for none.
+func (d *Daemon) MetricsAddr() string {
+	if d.metrics == nil {
+		return ""
+	}
+	return d.metrics.Addr().String()
+}
+
 // Run serves until ctx ends. Leadership comes and goes meanwhile; REST answers throughout, also while the masters of jobs stop.
 // It fails when it cannot serve, or leads and cannot keep the state of jobs. Close then shuts the log.
 func (d *Daemon) Run(ctx context.Context) error {
@@ -135,7 +151,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 			fail(fmt.Errorf("serve REST: %w", err))
 		}
 	}()
-	d.cfg.Log.Info("jobmanager started", "id", d.cfg.ID, "rest_addr", d.RestAddr(), "rpc_addr", d.RPCAddr())
+	if d.metrics != nil {
+		watched := &http.Server{Handler: monitoring.Handler(d.collector()), ReadHeaderTimeout: 10 * time.Second}
+		go func() {
+			if err := watched.Serve(d.metrics); !errors.Is(err, http.ErrServerClosed) {
+				fail(fmt.Errorf("serve metrics: %w", err))
+			}
+		}()
+		defer func() { _ = watched.Close() }() // nobody waits for its answers
+	}
+	d.cfg.Log.Info("jobmanager started", "id", d.cfg.ID, "rest_addr", d.RestAddr(), "rpc_addr", d.RPCAddr(), "metrics_addr", d.MetricsAddr())
 	d.lead(serving, fail)
 	stop, stopped := context.WithTimeout(context.Background(), time.Second)
 	defer stopped()
@@ -152,7 +177,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 // Close shuts the log. A Daemon that did not run gives its ports back.
 func (d *Daemon) Close() error {
 	var errs []error
-	for _, l := range []net.Listener{d.rest, d.rpc} {
+	for _, l := range []net.Listener{d.rest, d.rpc, d.metrics} {
 		if l == nil {
 			continue
 		}
@@ -167,6 +192,10 @@ func (d *Daemon) Close() error {
 		errs = append(errs, d.replica.Close())
 	}
 	return errors.Join(errs...)
+}
+
+func (d *Daemon) collector() clusterCollector {
+	return clusterCollector{cluster: d.dispatcher, raft: d.replica.RaftStatus, now: time.Now}
 }
 
 func (d *Daemon) handler() http.Handler {
@@ -208,6 +237,7 @@ func (d *Daemon) settings() []rest.Setting {
 		{Key: "data-dir", Value: d.cfg.DataDir},
 		{Key: "forget-after", Value: d.cfg.ForgetAfter.String()},
 		{Key: "id", Value: d.cfg.ID},
+		{Key: "metrics-addr", Value: d.MetricsAddr()},
 		{Key: "peers", Value: strings.Join(peers, ",")},
 		{Key: "raft-addr", Value: d.cfg.RaftAddr},
 		{Key: "rest-addr", Value: d.RestAddr()},

@@ -23,16 +23,17 @@ const patience = 20 * time.Second
 
 func config(dir string) daemon.Config {
 	return daemon.Config{
-		ID: "jm1", DataDir: dir, RestAddr: "127.0.0.1:0", RPCAddr: "127.0.0.1:0", Version: "test",
+		ID: "jm1", DataDir: dir, RestAddr: "127.0.0.1:0", RPCAddr: "127.0.0.1:0", MetricsAddr: "127.0.0.1:0", Version: "test",
 		ForgetAfter: time.Hour, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
 // running is a jobmanager in this process.
 type running struct {
-	t    *testing.T
-	url  string
-	stop func()
+	t       *testing.T
+	url     string
+	metrics string
+	stop    func()
 }
 
 func start(t *testing.T, dir string) *running {
@@ -44,7 +45,7 @@ func start(t *testing.T, dir string) *running {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	r := &running{t: t, url: "http://" + d.RestAddr()}
+	r := &running{t: t, url: "http://" + d.RestAddr(), metrics: "http://" + d.MetricsAddr()}
 	stopped := false
 	r.stop = func() {
 		if stopped {
@@ -74,7 +75,12 @@ func until(t *testing.T, what string, ok func() bool) {
 
 func (r *running) do(method, path, body string) (int, string) {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(r.t.Context(), method, r.url+path, strings.NewReader(body))
+	return r.ask(method, r.url+path, body)
+}
+
+func (r *running) ask(method, url, body string) (int, string) {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -135,6 +141,23 @@ func TestJobsGoOnAfterARestart(t *testing.T) {
 	})
 }
 
+func TestMetricsAndHealth(t *testing.T) {
+	r := start(t, t.TempDir())
+	id := r.submit(spec)
+	if code, _ := r.ask(http.MethodGet, r.metrics+"/health", ""); code != http.StatusOK {
+		t.Errorf("health %d", code)
+	}
+	code, text := r.ask(http.MethodGet, r.metrics+"/metrics", "")
+	for _, want := range []string{
+		"process_resident_memory_bytes ", "pencere_raft_is_leader 1\n", `pencere_raft_state{state="leader"} 1`, "pencere_cluster_slots 0\n",
+		`pencere_job_restarts_total{job_id="` + id + `",job_name="job"} 0`,
+	} {
+		if code != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("answer %d without %s", code, want)
+		}
+	}
+}
+
 func TestNothingIsLeftRunning(t *testing.T) {
 	cycle := func() {
 		r := start(t, t.TempDir())
@@ -163,10 +186,11 @@ func TestNewRefuses(t *testing.T) {
 		change func(*daemon.Config)
 		want   string
 	}{
-		"REST port in use": {func(c *daemon.Config) { c.RestAddr = busy.Addr().String() }, "listen for REST (--rest-addr): "},
-		"RPC port in use":  {func(c *daemon.Config) { c.RPCAddr = busy.Addr().String() }, "listen for taskmanagers (--rpc-addr): "},
-		"no directory":     {func(c *daemon.Config) { c.DataDir = file }, "create data directory: "},
-		"directory in use": {func(c *daemon.Config) { c.DataDir = used }, "does another jobmanager use this directory?"},
+		"REST port in use":    {func(c *daemon.Config) { c.RestAddr = busy.Addr().String() }, "listen for REST (--rest-addr): "},
+		"RPC port in use":     {func(c *daemon.Config) { c.RPCAddr = busy.Addr().String() }, "listen for taskmanagers (--rpc-addr): "},
+		"metrics port in use": {func(c *daemon.Config) { c.MetricsAddr = busy.Addr().String() }, "listen for metrics (--metrics-addr): "},
+		"no directory":        {func(c *daemon.Config) { c.DataDir = file }, "create data directory: "},
+		"directory in use":    {func(c *daemon.Config) { c.DataDir = used }, "does another jobmanager use this directory?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config(t.TempDir())

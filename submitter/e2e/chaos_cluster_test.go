@@ -75,7 +75,7 @@ func newArena(t *testing.T, taskManagers, slots int) *arena {
 	}
 	a.add(&victim{name: broker, launch: a.launchBroker(brokerPort), vanished: a.brokerVanished})
 	a.add(a.program(jobManager, "jobmanager", "--data-dir", filepath.Join(dir, "state"), "--rest-addr", a.rest,
-		"--rpc-addr", rpc, "--raft-addr", "127.0.0.1:"+freePort(t)))
+		"--rpc-addr", rpc, "--raft-addr", "127.0.0.1:"+freePort(t), "--metrics-addr", ""))
 	for i := range taskManagers {
 		a.add(a.program(taskManagerName(i), "taskmanager", "--jobmanagers", rpc, "--slots", strconv.Itoa(slots),
 			"--data-addr", "127.0.0.1:0", "--metrics-addr", ""))

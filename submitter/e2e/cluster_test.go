@@ -36,7 +36,7 @@ func startCluster(t *testing.T, taskManagers, slots int) *cluster {
 	program(t, "jobmanager") // built before the clock starts
 	c := &cluster{t: t, began: time.Now()}
 	started := c.start("jobmanager", "jobmanager started", "--data-dir", t.TempDir(), "--rest-addr", "127.0.0.1:0",
-		"--rpc-addr", "127.0.0.1:0", "--raft-addr", "127.0.0.1:0")
+		"--rpc-addr", "127.0.0.1:0", "--raft-addr", "127.0.0.1:0", "--metrics-addr", "")
 	c.rest, c.rpc = started["rest_addr"].(string), started["rpc_addr"].(string)
 	var err error
 	c.jobs, err = client.New(client.Config{Addresses: []string{c.rest}, Timeout: patience})

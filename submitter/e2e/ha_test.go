@@ -49,7 +49,7 @@ func startTrio(t *testing.T) *trio {
 		id, raft, _ := strings.Cut(peers[i], "=")
 		c.args = append(c.args, []string{
 			program(t, "jobmanager"), "--id", id, "--data-dir", filepath.Join(dir, id), "--checkpoint-dir", filepath.Join(dir, "checkpoints"),
-			"--rest-addr", c.rest[i], "--rpc-addr", rpc[i], "--raft-addr", raft, "--peers", strings.Join(peers, ","),
+			"--rest-addr", c.rest[i], "--rpc-addr", rpc[i], "--raft-addr", raft, "--peers", strings.Join(peers, ","), "--metrics-addr", "",
 		})
 		c.programs = append(c.programs, c.start(c.args[i]))
 	}

@@ -87,7 +87,7 @@ func startCluster(ctx context.Context, bin, dir string) (c *cluster, err error) 
 	const free = "127.0.0.1:0"
 	began := time.Now()
 	if c.jobManager, err = startProcess(ctx, filepath.Join(dir, "jobmanager.log"), filepath.Join(bin, "jobmanager"),
-		"--data-dir", filepath.Join(dir, "data"), "--rest-addr", free, "--rpc-addr", free, "--raft-addr", free); err != nil {
+		"--data-dir", filepath.Join(dir, "data"), "--rest-addr", free, "--rpc-addr", free, "--raft-addr", free, "--metrics-addr", free); err != nil {
 		return nil, err
 	}
 	if c.client, err = client.New(client.Config{Addresses: []string{c.jobManager.address("rest_addr")}, Timeout: time.Minute}); err != nil {

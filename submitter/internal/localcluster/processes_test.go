@@ -79,7 +79,7 @@ func newProcesses(t *testing.T, jobManager, taskManager []string) *processes {
 	p.jobs, err = client.New(client.Config{Addresses: []string{p.rest}, Timeout: time.Minute})
 	p.check(err)
 	t.Cleanup(p.jobs.Close)
-	p.start("jobmanager", jobManager, "--data-dir", p.dir, "--rest-addr", p.rest, "--rpc-addr", p.rpc)
+	p.start("jobmanager", jobManager, "--data-dir", p.dir, "--rest-addr", p.rest, "--rpc-addr", p.rpc, "--metrics-addr", "")
 	for range 2 {
 		p.start("taskmanager", taskManager, "--jobmanagers", p.rpc, "--data-addr", "127.0.0.1:0", "--metrics-addr", "")
 	}
