@@ -9,7 +9,7 @@ import (
 
 // users are the packages that have points.
 var users = []string{
-	"pencere/jobmanager/internal/jobmaster", "pencere/pkg/connector/partfile", "pencere/pkg/manifestdir",
+	"pencere/jobmanager/internal/jobmaster", "pencere/pkg/connector/kafka", "pencere/pkg/connector/partfile", "pencere/pkg/manifestdir",
 	"pencere/taskmanager/internal/agent", "pencere/taskmanager/internal/subtask",
 }
 

@@ -38,6 +38,10 @@ const (
 	BeforeOffsetCommit   Point = "before-offset-commit"
 	AfterOffsetCommit    Point = "after-offset-commit"
 
+	AfterPrepare      Point = "after-prepare"      // the brokers have all records of a transaction, its state is not acked
+	BeforeTransaction Point = "before-transaction" // a checkpoint's transaction is prepared, at its commit or a restore
+	AfterTransaction  Point = "after-transaction"  // the transaction is committed
+
 	BeforeManifestEnd Point = "before-manifest-end" // all part files of the job are finished, its manifest is open
 	AfterManifestEnd  Point = "after-manifest-end"
 
@@ -49,6 +53,7 @@ const (
 // Where says which points a process comes to, and when.
 type Where struct {
 	JobManager, TaskManager []Point // at each checkpoint
+	Topic                   []Point // at each checkpoint of a job that writes to a topic, on a taskmanager
 	AtEnd                   []Point // of a bounded job, on a taskmanager
 	AtRestore               []Point // of an attempt, on a taskmanager
 }
@@ -62,6 +67,7 @@ func All() Where {
 			BeforeManifestRename, AfterManifestRename, BeforeRename, AfterRename, AfterPublish, BeforeOffsetCommit, AfterOffsetCommit,
 		},
 		JobManager: []Point{BeforeLogCommit, AfterLogCommit, BetweenNotify, AfterNotify},
+		Topic:      []Point{AfterPrepare, BeforeTransaction, AfterTransaction},
 		AtEnd:      []Point{BeforeManifestEnd, AfterManifestEnd},
 		AtRestore:  []Point{BeforeRestorePublish, AfterRestorePublish, AfterStaleRemoved},
 	}

@@ -57,7 +57,11 @@ func (e *explainer) pace() {
 // pressure names the vertex that holds others up. It is Flink's bound between low and high.
 func (e *explainer) pressure() {
 	for i, v := range e.Vertices {
-		if v.Backpressured < 500 || i+1 == len(e.Vertices) {
+		if v.Backpressured < 500 {
+			continue
+		}
+		if i+1 == len(e.Vertices) {
+			e.sinkPressure(v)
 			continue
 		}
 		next := e.Vertices[i+1]
@@ -68,6 +72,16 @@ func (e *explainer) pressure() {
 		}
 		e.addAbout(v, severity, Backpressure, sentence, "More slots make it faster (parallelism, more taskmanagers); so does a faster disk for the sink when it waits for that.")
 	}
+}
+
+// sinkPressure is about the last vertex, which nothing but the brokers of a sink's topic holds up.
+func (e *explainer) sinkPressure(v Vertex) {
+	severity := Note
+	if v.Backpressured >= 950 {
+		severity = Problem
+	}
+	e.addAbout(v, severity, Backpressure, fmt.Sprintf("%s waits %.0f %% of its time for the brokers of the topic that it writes to.", v.Name, percent(v.Backpressured)),
+		"Look whether all brokers of sink.kafka.brokers are there. A commit that takes longer than 30 s restarts the job, which then waits for the brokers.")
 }
 
 func percent(msPerSecond float64) float64 { return min(100, msPerSecond/10) }

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"pencere/pkg/failpoint"
 	"pencere/pkg/plan"
 )
 
@@ -112,6 +113,7 @@ func ask(ctx context.Context, request func() error) error {
 
 // commit commits a transaction. It changes nothing if that happened before, by anybody.
 func (c *coordinator) commit(ctx context.Context, t Transaction) error {
+	failpoint.Hit(failpoint.BeforeTransaction)
 	err := ask(ctx, func() error {
 		request := kmsg.NewPtrEndTxnRequest()
 		request.TransactionalID, request.ProducerID, request.ProducerEpoch, request.Commit = t.ID, t.ProducerID, t.Epoch, true
@@ -123,6 +125,7 @@ func (c *coordinator) commit(ctx context.Context, t Transaction) error {
 	})
 	switch {
 	case err == nil:
+		failpoint.Hit(failpoint.AfterTransaction)
 		return nil
 	case errors.Is(err, kerr.InvalidTxnState):
 		return c.aborted(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pencere/pkg/failpoint"
 	"pencere/pkg/nearest"
 	"pencere/pkg/plan"
 )
@@ -216,6 +217,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	}})
 	w.client.Close()
 	w.client = nil
+	failpoint.Hit(failpoint.AfterPrepare)
 	return nil
 }
 

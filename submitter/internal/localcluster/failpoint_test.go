@@ -4,11 +4,15 @@ package localcluster_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"pencere/pkg/failpoint"
 	"pencere/submitter/internal/client"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A process dies at each point of the protocol, at its first, second and third checkpoint, and nothing is lost or doubled.
@@ -24,6 +28,14 @@ func TestFailpoints(t *testing.T) {
 			dies(t, []string{at1(point, n)}, nil)
 		}
 	}
+	for n := 1; n <= 3; n++ {
+		for _, point := range points.Topic {
+			diesWithTopic(t, n == 2, at1(point, n))
+		}
+	}
+	// The second death is in the commit of what was restored.
+	diesWithTopic(t, true, at1(failpoint.BeforeTransaction, 2), at1(failpoint.BeforeTransaction, 1))
+	diesWithTopic(t, false, at1(failpoint.BeforeTransaction, 2), at1(failpoint.AfterTransaction, 1))
 	for _, point := range points.AtRestore {
 		// Files are pending then, and another taskmanager may have published them by now.
 		dies(t, nil, []string{at1(failpoint.BeforeRename, 2), at1(point, 1)})
@@ -66,6 +78,40 @@ func dies(t *testing.T, jobManager, taskManager []string) {
 		j.wantRows(want)
 		j.intact()
 		j.poll("no state is left", func() bool { return len(p.blobs()) == 0 })
+	})
+}
+
+// diesWithTopic runs a job that writes to a topic, from its source or its windows, and whose taskmanagers die at the points given.
+func diesWithTopic(t *testing.T, passThrough bool, points ...string) {
+	t.Run(fmt.Sprint("topic", points), func(t *testing.T) {
+		t.Parallel()
+		p := newProcesses(t, nil, points)
+		f := newFeed(p.fixture, 3)
+		s := spec{parallelism: 2, restarts: 1000, window: 2 * time.Second, passThrough: passThrough, topic: p.topic(f.all), sink: p.sinkTopics()}
+		j := p.submit(s)
+		for p.left("taskmanager") > 0 {
+			f.add(s.topic, 900)
+			j.poll("it is read, or a process is dead", func() bool { return f.isRead(j) })
+		}
+		f.add(s.topic, 900)
+		last := records(at(1_000_000, 1_000_000)) // passes every window's end
+		p.produce(s.topic, partitions{last, last, last})
+		for i := range f.all {
+			f.all[i] = append(f.all[i], last...)
+		}
+		want, _ := s.oracle(f.all)
+		if !passThrough {
+			want = slices.DeleteFunc(want, func(row string) bool { return strings.HasPrefix(row, "1000000,") }) // its window is open
+		}
+		j.poll("the rows are committed", func() bool { return len(p.topicRows(s.sink)) >= len(want) })
+		j.poll("the job runs", func() bool { return j.jobs.Cancel(j.ctx, j.id) == nil })
+		j.poll("the job has ended", func() bool {
+			now, err := j.jobs.Job(j.ctx, j.id)
+			return err == nil && now.State == client.Canceled
+		})
+		if diff := cmp.Diff(want, p.topicRows(s.sink)); diff != "" {
+			t.Errorf("rows differ (-want +got):\n%s", diff)
+		}
 	})
 }
 

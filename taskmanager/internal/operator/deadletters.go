@@ -26,7 +26,8 @@ type DeadLetter struct {
 
 // DeadLetters take the dead letters of a source.
 type DeadLetters interface {
-	Add(letter DeadLetter) error
+	// Add may wait for what it writes to, until ctx ends.
+	Add(ctx context.Context, letter DeadLetter) error
 	// These are those of a Target.
 	Tick(now time.Time) error
 	Prepare(ctx context.Context) (checkpoint.Sink, error)
@@ -67,7 +68,7 @@ func NewDeadLetterFiles(writer *partfile.Writer, alloc memory.Allocator) *DeadLe
 }
 
 // Add implements DeadLetters.
-func (d *DeadLetterFiles) Add(letter DeadLetter) error {
+func (d *DeadLetterFiles) Add(_ context.Context, letter DeadLetter) error {
 	r, columns := letter.Record, d.builder.Fields()
 	columns[0].(*array.StringBuilder).Append(letter.Topic)
 	columns[1].(*array.Int32Builder).Append(letter.Partition)

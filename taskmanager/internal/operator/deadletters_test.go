@@ -121,7 +121,7 @@ func TestDeadLettersLossless(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(t, "records") {
 			r := &kgo.Record{Key: piece.Draw(t, "key"), Value: piece.Draw(t, "value")}
 			all = append(all, r)
-			if err := letters.Add(operator.DeadLetter{Topic: "t", Record: r, Reason: "because"}); err != nil {
+			if err := letters.Add(t.Context(), operator.DeadLetter{Topic: "t", Record: r, Reason: "because"}); err != nil {
 				t.Fatal(err)
 			}
 		}

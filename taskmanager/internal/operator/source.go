@@ -162,7 +162,7 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 		outcome, err = s.decoder.Append(r.Value)
 	}
 	if err != nil {
-		return s.bad(split, r, err)
+		return s.bad(ctx, split, r, err)
 	}
 	if outcome != json.Appended {
 		s.ledger.Of(s.splits[split].number).Skipped++
@@ -177,14 +177,14 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 }
 
 // bad hands over a record that cannot be decoded, or fails.
-func (s *Source) bad(split int, r *kgo.Record, err error) error {
+func (s *Source) bad(ctx context.Context, split int, r *kgo.Record, err error) error {
 	from := s.splits[split]
 	if s.program.Job.Source.OnError != plan.OnErrorDeadLetter {
 		return &RecordError{Topic: from.topic, Partition: from.partition, Offset: r.Offset, Err: err}
 	}
 	s.ledger.Of(from.number).DeadLettered++
 	s.counters.DeadLettered.Add(1)
-	return s.dead.Add(DeadLetter{Topic: from.topic, Partition: from.partition, Record: r, Reason: err.Error()})
+	return s.dead.Add(ctx, DeadLetter{Topic: from.topic, Partition: from.partition, Record: r, Reason: err.Error()})
 }
 
 func (s *Source) keepsLate() bool {
@@ -212,7 +212,7 @@ func (s *Source) flush(ctx context.Context, split int) error {
 	}
 	rows.Batch = batch
 	s.assign(split, &rows)
-	if err := s.filter(&rows); err != nil {
+	if err := s.filter(ctx, &rows); err != nil {
 		batch.Release()
 		return err
 	}
@@ -279,7 +279,7 @@ func observe(g *eventtime.Generator, times *array.Decimal128) {
 }
 
 // filter keeps the rows that pass where and are not late. A row that where refuses is filtered, late or not.
-func (s *Source) filter(rows *Rows) error {
+func (s *Source) filter(ctx context.Context, rows *Rows) error {
 	total := int(rows.Batch.NumRows())
 	s.keep = s.keep[:0]
 	if s.where != nil {
@@ -297,7 +297,7 @@ func (s *Source) filter(rows *Rows) error {
 	entry.Filtered += int64(total - len(s.keep))
 	s.counters.Filtered.Add(int64(total - len(s.keep)))
 	if rows.Starts != nil {
-		if err := s.dropLate(rows); err != nil {
+		if err := s.dropLate(ctx, rows); err != nil {
 			return err
 		}
 	}
@@ -308,7 +308,7 @@ func (s *Source) filter(rows *Rows) error {
 }
 
 // dropLate leaves out the late ones of the rows to keep, and hands them over if the job wishes.
-func (s *Source) dropLate(rows *Rows) error {
+func (s *Source) dropLate(ctx context.Context, rows *Rows) error {
 	kept, late := s.keep[:0], int64(0)
 	for _, row := range s.keep {
 		if !s.assigned.Late[row] {
@@ -320,7 +320,7 @@ func (s *Source) dropLate(rows *Rows) error {
 			continue
 		}
 		letter := DeadLetter{Topic: rows.Origin.Topic, Partition: rows.Origin.Partition, Record: s.records[row], Reason: s.lateness(row)}
-		if err := s.dead.Add(letter); err != nil {
+		if err := s.dead.Add(ctx, letter); err != nil {
 			return err
 		}
 	}

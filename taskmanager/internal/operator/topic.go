@@ -31,8 +31,9 @@ type RecordWriter interface {
 
 // topic is a topic as a subtask's part in checkpoints publishes it.
 type topic struct {
-	name   string // in errors
-	writer RecordWriter
+	name    string // in errors
+	writer  RecordWriter
+	waiting *Stopwatch // on while the brokers hold the subtask up
 }
 
 // commitPatience is how long the brokers may take to commit. A job that cannot commit restarts, and commits then.
@@ -40,6 +41,8 @@ const commitPatience = 30 * time.Second
 
 // Prepare waits until the brokers have all records, and returns the transactions for a checkpoint. They are not visible yet.
 func (t *topic) Prepare(ctx context.Context) (checkpoint.Sink, error) {
+	t.waiting.Start()
+	defer t.waiting.Stop()
 	transactions, err := t.writer.Prepare(ctx)
 	if err != nil {
 		return checkpoint.Sink{}, fmt.Errorf("%s: %w", t.name, err)
@@ -55,6 +58,8 @@ func (t *topic) Prepare(ctx context.Context) (checkpoint.Sink, error) {
 func (t *topic) Commit(published checkpoint.Sink) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitPatience)
 	defer cancel()
+	t.waiting.Start()
+	defer t.waiting.Stop()
 	transactions := make([]kafka.Transaction, len(published.Transactions))
 	for i, transaction := range published.Transactions {
 		transactions[i] = kafka.Transaction(transaction)
@@ -133,7 +138,7 @@ func NewKafkaSink(p *plan.Program, writer RecordWriter, counters *Counters, allo
 	if err != nil {
 		return nil, err
 	}
-	t := &kafkaTarget{topic: topic{name: "sink", writer: writer}, encoder: encoder, counters: counters, alloc: alloc}
+	t := &kafkaTarget{topic: topic{name: "sink", writer: writer, waiting: &counters.Backpressured}, encoder: encoder, counters: counters, alloc: alloc}
 	if p.Record.Key != nil {
 		t.key = p.Record.Key.NewEvaluator()
 	}
@@ -240,11 +245,11 @@ type DeadLetterTopic struct {
 
 // NewDeadLetterTopic returns what writes dead letters with writer.
 func NewDeadLetterTopic(writer RecordWriter) *DeadLetterTopic {
-	return &DeadLetterTopic{topic{name: "dead letters", writer: writer}}
+	return &DeadLetterTopic{topic{name: "dead letters", writer: writer, waiting: new(Stopwatch)}}
 }
 
 // Add implements DeadLetters.
-func (d *DeadLetterTopic) Add(letter DeadLetter) error {
+func (d *DeadLetterTopic) Add(ctx context.Context, letter DeadLetter) error {
 	from := letter.Record
 	r := &kgo.Record{Key: clone(from.Key), Value: clone(from.Value), Headers: []kgo.RecordHeader{
 		{Key: headerTopic, Value: []byte(letter.Topic)},
@@ -255,7 +260,7 @@ func (d *DeadLetterTopic) Add(letter DeadLetter) error {
 	if ms := from.Timestamp.UnixMilli(); !from.Timestamp.IsZero() && ms >= 0 {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: headerTimestamp, Value: strconv.AppendInt(nil, ms, 10)})
 	}
-	if err := d.writer.Write(context.Background(), r); err != nil {
+	if err := d.writer.Write(ctx, r); err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
 	return nil
