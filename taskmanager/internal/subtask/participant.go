@@ -157,6 +157,7 @@ func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit
 		maps.DeleteFunc(p.cuts, func(cut checkpoint.ID, _ cut) bool { return cut <= id })
 	case p.ended != nil && id > p.last: // a checkpoint that the last state went into
 		c = *p.ended
+		c.stops = !p.closes() || len(order.GetManifestEnd())+len(order.GetDeadLetterEnd()) > 0
 	default:
 		return false, nil
 	}
@@ -167,6 +168,13 @@ func (p *participant) commit(id checkpoint.ID, order *controlv1.CheckpointCommit
 		p.commits.commit(c.positions)
 	}
 	return c.stops, nil
+}
+
+// closes reports whether the subtask is to close a manifest. It stays until it has: the end comes with the last checkpoint of all, which
+// may be a later one than that which its own last state went into.
+func (p *participant) closes() bool {
+	return p.task.self.Index == 0 &&
+		(p.sink != nil && sinkDir(p.task.program) != "" || p.dead != nil && deadLetterDir(p.task.program) != "")
 }
 
 // publish publishes a cut: files in each of their directories, transactions where they are.

@@ -11,6 +11,9 @@ import (
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/manifest"
+	"pencere/pkg/manifestdir"
 	"pencere/taskmanager/internal/exchange"
 )
 
@@ -89,6 +92,25 @@ func (p *participation) check() {
 	}
 }
 
+// end returns the entry that closes the job's manifest with a checkpoint.
+func (p *participation) end(id checkpoint.ID) manifest.Entry {
+	p.t.Helper()
+	_, entry, err := manifest.End(manifest.Head{}, manifest.Checkpoint{ID: int64(id), Job: "job"})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return entry
+}
+
+func encoded(t *testing.T, e manifest.Entry) []byte {
+	t.Helper()
+	text, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // Whatever the order of acks, commits and aborts, a commit publishes what its checkpoint holds: no more, no less, nothing twice.
 func TestParticipation(t *testing.T) {
 	for seed := range uint64(20) {
@@ -114,10 +136,22 @@ func TestParticipation(t *testing.T) {
 				}
 				w.task.Abort(p.newest + 1)
 				p.check()
+				// The first checkpoint with the last state is the last one of the job only if all subtasks had ended.
 				w.commit(p.newest + 2)
-				w.endsWith("")
 				p.published = p.read
 				p.check()
+				select {
+				case err := <-w.ended:
+					t.Fatalf("ended before it closed the manifest: %v", err)
+				default:
+				}
+				end := p.end(p.newest + 3)
+				w.task.Commit(&controlv1.CheckpointCommit{CheckpointId: uint64(end.Checkpoint.ID), ManifestEnd: encoded(t, end)})
+				w.endsWith("")
+				p.check()
+				if report, err := manifestdir.Verify(os.DirFS(w.dir)); err != nil || len(report.Jobs) != 1 || !report.Jobs[0].Ended {
+					t.Errorf("the manifest is not closed: %+v, %v", report, err)
+				}
 			})
 		})
 	}
