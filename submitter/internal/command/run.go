@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 
 	"pencere/submitter/internal/client"
@@ -12,13 +13,13 @@ import (
 type runResult struct {
 	JobID string `json:"jobId"`
 	Name  string `json:"name"`
-	Web   string `json:"web"`
+	Web   string `json:"web,omitempty"`
 	*outcome
 }
 
 func (a *app) runCommand() *cobra.Command {
 	var vars variables
-	var wait bool
+	var wait, unlessRunning bool
 	var from client.Spec // what of it flags say
 	c := &cobra.Command{
 		Use:   "run [-m host:8081[,host2:8081]] [--wait] job.yaml",
@@ -32,6 +33,7 @@ func (a *app) runCommand() *cobra.Command {
 	a.clusterFlags(c)
 	vars.flags(c)
 	c.Flags().BoolVar(&wait, "wait", false, "follow the job to its end; the exit code is 0 only if it finishes")
+	c.Flags().BoolVar(&unlessRunning, "unless-running", false, "submit nothing if a job of the name has not ended; that is no error")
 	c.Flags().StringVar(&from.Savepoint, "from-savepoint", "", "folder of the savepoint to go on from, a directory or URL")
 	c.Flags().BoolVar(&from.AllowNonRestoredState, "allow-non-restored-state", false,
 		"go on from the savepoint even if the job has no place for some of its state")
@@ -47,17 +49,27 @@ func (a *app) runCommand() *cobra.Command {
 			return err
 		}
 		spec.Savepoint, spec.AllowNonRestoredState = from.Savepoint, from.AllowNonRestoredState
-		return a.run(c, spec, job.Name, wait)
+		return a.run(c, spec, job.Name, runOptions{wait: wait, unlessRunning: unlessRunning})
 	}
 	return c
 }
 
-func (a *app) run(c *cobra.Command, spec client.Spec, name string, wait bool) error {
+type runOptions struct{ wait, unlessRunning bool }
+
+func (a *app) run(c *cobra.Command, spec client.Spec, name string, options runOptions) error {
 	cluster, err := a.connect()
 	if err != nil {
 		return err
 	}
 	defer cluster.Close()
+	if options.unlessRunning {
+		if running, err := runningJob(c.Context(), cluster, name); err != nil {
+			return err
+		} else if running != "" {
+			a.report(c.Name(), runResult{JobID: running, Name: name}, func() { fmt.Fprintf(a.Out, "Job %s runs already: %s\n", name, running) })
+			return nil
+		}
+	}
 	submitted, err := cluster.Submit(c.Context(), spec)
 	if err != nil {
 		return err
@@ -66,7 +78,7 @@ func (a *app) run(c *cobra.Command, spec client.Spec, name string, wait bool) er
 	if !a.json {
 		fmt.Fprintf(a.Out, "Job %s submitted: %s\n%s\n", name, submitted.ID, submitted.Web)
 	}
-	if !wait {
+	if !options.wait {
 		a.report(c.Name(), result, func() {})
 		return nil
 	}
@@ -81,4 +93,18 @@ func (a *app) run(c *cobra.Command, spec client.Spec, name string, wait bool) er
 	}
 	a.report(c.Name(), result, func() { fmt.Fprintln(a.Out, end) })
 	return nil
+}
+
+// runningJob returns the id of a job of the name that has not ended, or "".
+func runningJob(ctx context.Context, cluster *client.Client, name string) (string, error) {
+	jobs, err := cluster.Jobs(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, job := range jobs {
+		if job.Name == name && !client.Terminal(job.State) {
+			return job.ID, nil
+		}
+	}
+	return "", nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"pencere/submitter/internal/topics"
@@ -47,7 +48,7 @@ func (a *app) topicsCreate(k *kafkaFlags) *cobra.Command {
 	var existing bool
 	c := &cobra.Command{
 		Use:   "create TOPIC[:PARTITIONS[:REPLICAS]]...",
-		Short: "Creates topics",
+		Short: "Creates topics; a comma may stand between them, too",
 		Args:  someTopic,
 	}
 	flags := c.Flags()
@@ -57,7 +58,7 @@ func (a *app) topicsCreate(k *kafkaFlags) *cobra.Command {
 	flags.BoolVar(&existing, "if-not-exists", false, "a topic that is there already is no error")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var wanted []topics.New
-		for _, arg := range args {
+		for _, arg := range strings.Split(strings.Join(args, ","), ",") {
 			topic, err := topics.Parse(arg, template)
 			if err != nil {
 				return &usageError{err}
