@@ -90,8 +90,12 @@ func watermarkSeconds(ms int64) float64 {
 	return float64(ms) / 1e3
 }
 
+// behind is not a number for them either.
 func behind(now time.Time, watermarkMs int64) float64 {
-	return float64(now.UnixMilli())/1e3 - watermarkSeconds(watermarkMs)
+	if math.IsNaN(watermarkSeconds(watermarkMs)) {
+		return math.NaN()
+	}
+	return float64(now.UnixMilli()-watermarkMs) / 1e3
 }
 
 func lag(s *controlv1.SplitReport) float64 {
