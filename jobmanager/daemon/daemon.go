@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/gateway"
 	"pencere/jobmanager/internal/jobmaster"
 	"pencere/jobmanager/internal/replica"
@@ -53,8 +54,18 @@ type Config struct {
 	ForgetAfter time.Duration
 	// Grace is for how long a new leader waits for taskmanagers to come with the subtasks that they run; 0 is 5 s.
 	Grace time.Duration
-	Log   *slog.Logger
+	// RescaleQuiet is for how long the slots must have stayed as they are before jobs follow them; 0 is at once.
+	RescaleQuiet time.Duration
+	// RescaleCoolDown is for how long a job runs at least before it changes its parallelism.
+	RescaleCoolDown time.Duration
+	Log             *slog.Logger
 }
+
+// DefaultRescaleQuiet and DefaultRescaleCoolDown are those of the command line.
+const (
+	DefaultRescaleQuiet    = time.Second
+	DefaultRescaleCoolDown = 5 * time.Second
+)
 
 // defaultGrace is many times what a taskmanager takes to find a new leader.
 const defaultGrace = 5 * time.Second
@@ -80,7 +91,7 @@ func New(cfg Config) (*Daemon, error) {
 	d.dispatcher = jobmaster.New(jobmaster.Config{
 		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, OwnStorage: cfg.CheckpointDir == "", Logger: cfg.Log, Version: cfg.Version,
 		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter, SavepointDir: cfg.SavepointDir,
-		Grace: cmp.Or(cfg.Grace, defaultGrace),
+		Grace: cmp.Or(cfg.Grace, defaultGrace), Rescale: elastic.Config{Quiet: cfg.RescaleQuiet, CoolDown: cfg.RescaleCoolDown},
 	})
 	d.gateway = gateway.New(pool, d.dispatcher, cfg.Log)
 	return d, nil
@@ -240,6 +251,8 @@ func (d *Daemon) settings() []rest.Setting {
 		{Key: "metrics-addr", Value: d.MetricsAddr()},
 		{Key: "peers", Value: strings.Join(peers, ",")},
 		{Key: "raft-addr", Value: d.cfg.RaftAddr},
+		{Key: "rescale-cool-down", Value: d.cfg.RescaleCoolDown.String()},
+		{Key: "rescale-quiet", Value: d.cfg.RescaleQuiet.String()},
 		{Key: "rest-addr", Value: d.RestAddr()},
 		{Key: "rpc-addr", Value: d.RPCAddr()},
 		{Key: "savepoint-dir", Value: d.cfg.SavepointDir},

@@ -39,6 +39,12 @@ type (
 	JobFailed struct{ Failure Failure }
 	// CancelRequested is the user's wish.
 	CancelRequested struct{}
+	// Rescale ends an attempt, all of which is in a checkpoint that was committed a moment ago, so that the next one begins on other
+	// slots. Note says why: it is no failure, and no restart strategy is asked.
+	Rescale struct {
+		Attempt int
+		Note    string
+	}
 	// RestartDue ends the delay that StartTimer asked for.
 	RestartDue struct{}
 	// Reconciled answers AwaitSubtasks with the subtasks of the attempt that are still there, by their states. Failure says why the
@@ -55,6 +61,7 @@ func (SubtaskChanged) event()  {}
 func (SubtasksLost) event()    {}
 func (JobFailed) event()       {}
 func (CancelRequested) event() {}
+func (Rescale) event()         {}
 func (RestartDue) event()      {}
 func (Reconciled) event()      {}
 
@@ -65,6 +72,8 @@ type Failure struct {
 	TaskManagerID string
 	// LostPeer says that the subtask failed only because another one went away.
 	LostPeer bool
+	// Rescale says that it is none: the job changes its parallelism.
+	Rescale bool
 	// Final failures are not restarted: trying again cannot help.
 	Final bool
 }
@@ -81,7 +90,8 @@ type (
 	}
 	// FindSplits begins the initialization.
 	FindSplits struct{}
-	// RequestSlots begins an attempt: it is counted durably, and SlotsGranted follows when there are slots.
+	// RequestSlots begins an attempt: it is counted durably, the slots of the last one are given back, and SlotsGranted follows when
+	// there are slots.
 	RequestSlots struct{ Attempt int }
 	// CancelSubtasks ends those of the attempt that have not ended.
 	CancelSubtasks struct{ Subtasks []SubtaskID }
@@ -177,6 +187,8 @@ func (j *Job) Step(now time.Time, e Event) []Action {
 		return j.cancel()
 	case Reconciled:
 		return j.reconciled(now, e)
+	case Rescale:
+		return j.rescale(e)
 	case RestartDue:
 		j.restarts.due = j.status == Restarting
 		return j.restartIfQuiet()
@@ -281,6 +293,16 @@ func (j *Job) fail(now time.Time, f Failure) []Action {
 	return append(actions, j.settle()...)
 }
 
+// rescale ends the attempt; the next one begins when the last subtask has ended.
+func (j *Job) rescale(e Rescale) []Action {
+	if j.status != Running || e.Attempt != j.attempt || j.quiet() {
+		return nil
+	}
+	j.restarts.due = true
+	actions := append(j.set(Restarting, &Failure{Message: e.Note, Rescale: true}), j.cancelSubtasks()...)
+	return append(actions, j.settle()...)
+}
+
 func (j *Job) cancel() []Action {
 	if j.status.Terminal() || j.status == Cancelling || j.status == Failing {
 		return nil
@@ -339,7 +361,7 @@ func (j *Job) restartIfQuiet() []Action {
 	if !j.quiet() || !j.restarts.due {
 		return nil
 	}
-	return append([]Action{ReleaseSlots{}}, j.again()...)
+	return j.again()
 }
 
 // again begins the next attempt. It is counted before the job is CREATED again: whoever takes over in between must not use the

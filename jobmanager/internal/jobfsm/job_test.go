@@ -24,6 +24,7 @@ import (
 //	lost subtasks=(a/0,b/0) reason=text
 //	reconciled a/0=STATE b/0=STATE [failure=text]                    what is left of the attempt
 //	fail message=text [final]
+//	rescale [attempt=N]
 //
 // Each event comes at the time at=D since the start.
 func TestScripts(t *testing.T) {
@@ -83,6 +84,10 @@ func event(t *testing.T, d *datadriven.TestData, job *jobfsm.Job) jobfsm.Event {
 		return jobfsm.SplitsFound{}
 	case "cancel":
 		return jobfsm.CancelRequested{}
+	case "rescale":
+		attempt := job.Attempt()
+		d.MaybeScanArgs(t, "attempt", &attempt)
+		return jobfsm.Rescale{Attempt: attempt, Note: "rescale"}
 	case "restart-due":
 		return jobfsm.RestartDue{}
 	case "granted":
@@ -209,10 +214,10 @@ func (w *world) do(t *rapid.T, actions []jobfsm.Action) {
 				t.Fatalf("%s while %d subtasks run", a.Status, len(w.running))
 			}
 		case jobfsm.RequestSlots:
-			if w.slots || w.waiting || len(w.running) > 0 {
-				t.Fatal("slots requested while the last attempt has some")
+			if w.waiting || len(w.running) > 0 {
+				t.Fatal("slots requested while the last attempt waits for some or runs")
 			}
-			w.waiting = true
+			w.waiting, w.slots = true, false
 		case jobfsm.CancelSubtasks:
 			for _, id := range a.Subtasks {
 				if cancelled, ok := w.running[id]; ok && cancelled {
@@ -266,7 +271,7 @@ func (w *world) happen(t *rapid.T, job *jobfsm.Job, step func(jobfsm.Event)) {
 	ids := slices.SortedFunc(maps.Keys(w.running), func(a, b jobfsm.SubtaskID) int {
 		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
 	})
-	switch rapid.IntRange(0, 7).Draw(t, "what") {
+	switch rapid.IntRange(0, 8).Draw(t, "what") {
 	case 0:
 		step(jobfsm.SplitsFound{})
 	case 1:
@@ -309,6 +314,8 @@ func (w *world) happen(t *rapid.T, job *jobfsm.Job, step func(jobfsm.Event)) {
 		}
 	case 6:
 		step(jobfsm.SubtaskChanged{Subtask: jobfsm.SubtaskID{VertexID: "a"}, Attempt: job.Attempt() - 1, State: jobfsm.SubtaskFailed, Failure: &jobfsm.Failure{}})
+	case 8:
+		step(jobfsm.Rescale{Attempt: job.Attempt() - rapid.IntRange(0, 1).Draw(t, "old"), Note: "rescale"})
 	case 7:
 		if rapid.IntRange(0, 9).Draw(t, "rarely") == 0 {
 			step(jobfsm.CancelRequested{})

@@ -128,6 +128,7 @@ func (m *master) commit(ctx context.Context, a coordinator.Commit) {
 	case err == nil:
 		failpoint.Hit(failpoint.AfterLogCommit)
 		m.latest, m.audit = &c, audit
+		m.rescaling.ending = m.rescaling.ending || a.Last
 		m.showManifest()
 		m.account(c)
 		m.mu.Lock()
@@ -220,6 +221,7 @@ func (m *master) wakeAt(at time.Time) {
 
 // started tells the coordinator of an attempt that is about to be deployed.
 func (m *master) started(ctx context.Context, parallelism int) {
+	m.rescaling.ending = false
 	e := coordinator.Started{Attempt: m.machine.Attempt()}
 	for _, id := range subtaskIDs(m.program, parallelism) {
 		if id.VertexID == m.program.Vertices[0].ID {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
@@ -62,6 +63,8 @@ type Config struct {
 	SavepointDir string
 	// Grace is for how long a new leader waits for taskmanagers to come with the subtasks that they run.
 	Grace time.Duration
+	// Rescale says when jobs follow the slots.
+	Rescale elastic.Config
 }
 
 // Spec is a job as it is submitted.
@@ -105,6 +108,7 @@ func (d *Dispatcher) Lead(ctx context.Context, begun func()) error {
 	t.ctx, t.resign = context.WithCancelCause(ctx)
 	defer t.resign(nil)
 	d.begin(t)
+	d.cfg.Slots.OnChange(d.slotsChanged)
 	t.running.Go(func() { d.removeGone(t.ctx) })
 	begun()
 	d.forget(t.ctx)

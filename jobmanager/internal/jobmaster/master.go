@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pencere/jobmanager/internal/coordinator"
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
-	"pencere/jobmanager/internal/scheduler"
 	"pencere/jobmanager/internal/slotpool"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
@@ -38,8 +39,11 @@ type master struct {
 	restart     *time.Timer                                      // of the delay before a restart; nil before the first
 	savepoints  savepoints
 	adoption    adoption
+	rescaling   rescaling
 	discovering context.CancelFunc // ends the discovery; nil before it began
 	background  sync.WaitGroup
+
+	slotsTold atomic.Bool // a slotsChanged is on its way
 
 	mu    sync.Mutex
 	state state // what is shown; guarded by mu
@@ -78,6 +82,7 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 		return nil, fmt.Errorf("read plan of job %s: %w", job.GetJobId(), err)
 	}
 	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox(), resign: resign}
+	m.rescaling.Rescaler = elastic.New(cfg.Rescale)
 	m.machine = jobfsm.New(replica.Status(job.GetStatus()), int(job.GetAttempt()), program.Job.Restart, cfg.Random)
 	m.state = newState(job, program)
 	m.state.adopts = m.machine.Status() == jobfsm.Running || m.machine.Status() == jobfsm.Reconciling
@@ -154,6 +159,15 @@ func (m *master) handle(ctx context.Context, e any) {
 		close(e.done)
 	case wish, prepared, exported:
 		m.savepoint(ctx, e)
+	case slotsChanged:
+		m.slotsTold.Store(false)
+	case boundsWished:
+		m.setBounds(ctx, e)
+	case rescaleReady:
+		m.rescale(ctx, e)
+	}
+	if _, frequent := e.(coordinator.Event); !frequent {
+		m.reconsider(ctx)
 	}
 }
 
@@ -197,7 +211,7 @@ func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
 	change := &storagev1.SetJobStatus{JobId: m.id, Status: replica.StoredStatus(a.Status), TimeMs: now}
 	if a.Failure != nil {
 		change.Failure = &storagev1.JobFailure{
-			TimeMs: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerId: a.Failure.TaskManagerID,
+			TimeMs: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerId: a.Failure.TaskManagerID, Rescale: a.Failure.Rescale,
 		}
 	}
 	if !m.apply(ctx, &storagev1.Command{Command: &storagev1.Command_SetJobStatus{SetJobStatus: change}}) {
@@ -207,11 +221,14 @@ func (m *master) setStatus(ctx context.Context, a jobfsm.SetStatus) {
 	m.state.setStatus(a, now)
 	m.mu.Unlock()
 	m.left(ctx, a.Status)
-	if a.Failure != nil {
+	switch {
+	case a.Failure != nil && a.Failure.Rescale:
+		m.cfg.Logger.Info("job rescales", "job_id", m.id, "status", a.Status, "reason", a.Failure.Message)
+	case a.Failure != nil:
 		m.cfg.Logger.Warn("job failed", "job_id", m.id, "status", a.Status, "task", a.Failure.Task, "reason", a.Failure.Message)
-		return
+	default:
+		m.cfg.Logger.Info("job status", "job_id", m.id, "status", a.Status)
 	}
-	m.cfg.Logger.Info("job status", "job_id", m.id, "status", a.Status)
 }
 
 func (m *master) requestSlots(ctx context.Context, attempt int) {
@@ -243,7 +260,7 @@ func (m *master) startTimer(after time.Duration) {
 }
 
 func (m *master) stopTimer() {
-	for _, timer := range []*time.Timer{m.restart, m.wake, m.adoption.grace} {
+	for _, timer := range []*time.Timer{m.restart, m.wake, m.adoption.grace, m.rescaling.timer} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -254,15 +271,8 @@ func (m *master) stopTimer() {
 func (m *master) Parallelism(free int) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	want := m.program.Job.Parallelism
-	if want == 0 {
-		want = scheduler.Parallelism(free, len(m.state.splits), m.program.Job.MaxParallelism)
-	}
-	m.state.waitFor(want, free)
-	if free < want {
-		return 0
-	}
-	return want
+	m.state.waitFor(free)
+	return m.state.bounds.Target(free, len(m.state.splits), m.program.Job.MaxParallelism)
 }
 
 // Granted implements slotpool.Holder.

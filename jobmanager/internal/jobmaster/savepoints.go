@@ -350,6 +350,8 @@ func (m *master) settle(ctx context.Context) {
 			e.fail(why)
 		case prepared:
 			m.giveUp(ctx, e.wish, why)
+		case boundsWished:
+			e.answer <- why
 		case exported:
 			if e.err == nil && e.kind.Stops() && ctx.Err() != nil {
 				e.fail(why)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
@@ -37,6 +38,8 @@ type state struct {
 	enumerator  Enumerator           // nil before it is opened
 	notice      string               // what the job waits for
 	parallelism int                  // of the attempt, 0 before slots are granted
+	bounds      elastic.Bounds       // of parallelism
+	rescales    int                  // attempts that ended to change the parallelism
 	subtasks    [][]*subtask         // by vertex and index
 	finished    map[string]view.File // by name
 	open        map[jobfsm.SubtaskID][]view.File
@@ -72,6 +75,7 @@ func newState(job *storagev1.Job, program *plan.Program) state {
 		status: replica.Status(job.GetStatus()), since: make(map[jobfsm.Status]int64), attempt: int(job.GetAttempt()),
 		finished: make(map[string]view.File), open: make(map[jobfsm.SubtaskID][]view.File),
 		checkpoints: checkpointStats{config: coordination(program)},
+		bounds:      storedBounds(job, program), rescales: int(job.GetRescales()),
 	}
 	for status, at := range job.GetStatusTimesMs() {
 		s.since[replica.Status(storagev1.JobStatus(status))] = at
@@ -79,7 +83,7 @@ func newState(job *storagev1.Job, program *plan.Program) state {
 	for _, f := range job.GetFailures() {
 		s.failures = append(s.failures, view.Failure{
 			Time: f.GetTimeMs(), Message: f.GetMessage(), Task: f.GetTask(), TaskManagerID: f.GetTaskManagerId(),
-			Endpoint: endpointOf(f.GetTaskManagerId()),
+			Endpoint: endpointOf(f.GetTaskManagerId()), Rescale: f.GetRescale(),
 		})
 	}
 	for _, split := range job.GetSplits() {
@@ -101,8 +105,11 @@ func (s *state) setStatus(a jobfsm.SetStatus, now int64) {
 	}
 	s.failures = append(s.failures, view.Failure{
 		Time: now, Message: a.Failure.Message, Task: a.Failure.Task, TaskManagerID: a.Failure.TaskManagerID,
-		Endpoint: endpointOf(a.Failure.TaskManagerID),
+		Endpoint: endpointOf(a.Failure.TaskManagerID), Rescale: a.Failure.Rescale,
 	})
+	if a.Failure.Rescale {
+		s.rescales++
+	}
 	s.failures = s.failures[max(0, len(s.failures)-replica.FailuresKept):]
 }
 
@@ -122,14 +129,16 @@ func (s *state) beginAttempt(attempt int) {
 	clear(s.open)
 }
 
-func (s *state) waitFor(want, free int) {
+// waitFor says what the job waits for while so many slots are free.
+func (s *state) waitFor(free int) {
+	least := s.bounds.Least()
 	switch {
-	case want == 0:
-		s.notice = "waiting for slots: no taskmanager has a free one"
-	case free < want:
-		s.notice = fmt.Sprintf("waiting for slots: the job takes %d, %d are free", want, free)
-	default:
+	case free >= least:
 		s.notice = ""
+	case s.bounds.Upper == least:
+		s.notice = fmt.Sprintf("waiting for slots: the job takes %d, %d are free", least, free)
+	default:
+		s.notice = fmt.Sprintf("waiting for slots: the job takes %d or more, %d are free", least, free)
 	}
 }
 
@@ -193,7 +202,7 @@ func (m *master) view() view.Job {
 	s := &m.state
 	job := view.Job{
 		ID: m.id, Name: s.name, Status: s.status, Since: maps.Clone(s.since), Start: s.since[jobfsm.Initializing],
-		Spec: s.spec, Plan: s.program.Job, Attempt: s.attempt, Restarts: s.attempt, Parallelism: s.parallelism, Notice: s.notice,
+		Spec: s.spec, Plan: s.program.Job, Attempt: s.attempt, Restarts: max(s.attempt-s.rescales, 0), Parallelism: s.parallelism, Bounds: s.bounds, Notice: s.notice,
 	}
 	if s.status.Terminal() {
 		job.End = s.since[s.status]

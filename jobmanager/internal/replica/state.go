@@ -81,6 +81,8 @@ func (t *table) apply(c *storagev1.Command) error {
 	case *storagev1.Command_AnnounceLeader:
 		t.leader = c.AnnounceLeader
 		return nil
+	case *storagev1.Command_SetParallelism:
+		return t.withJob(c.SetParallelism.GetJobId(), func(j *storagev1.Job) { j.Parallelism = c.SetParallelism.GetParallelism() })
 	case *storagev1.Command_ForgetJob:
 		delete(t.jobs, c.ForgetJob.GetJobId())
 		return nil
@@ -149,6 +151,9 @@ func setStatus(j *storagev1.Job, c *storagev1.SetJobStatus) {
 	j.StatusTimesMs[int32(c.GetStatus())] = c.GetTimeMs()
 	if c.GetFailure() == nil {
 		return
+	}
+	if c.GetFailure().GetRescale() {
+		j.Rescales++
 	}
 	j.Failures = append(j.Failures, c.GetFailure())
 	if extra := len(j.Failures) - FailuresKept; extra > 0 {

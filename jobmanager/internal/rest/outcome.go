@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,8 +102,8 @@ func (s *server) jobExceptions(r *http.Request) (any, error) {
 	answer.ExceptionHistory.Entries = make([]exceptionEntry, len(shown))
 	answer.Truncated = len(shown) < len(j.Failures)
 	answer.ExceptionHistory.Truncated = answer.Truncated
-	if len(j.Failures) > 0 {
-		newest := j.Failures[0]
+	if i := slices.IndexFunc(j.Failures, func(f view.Failure) bool { return !f.Rescale }); i >= 0 {
+		newest := j.Failures[i]
 		answer.RootException, answer.Timestamp = &newest.Message, &newest.Time
 	}
 	for i, f := range shown {

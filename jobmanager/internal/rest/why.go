@@ -43,8 +43,8 @@ func factsOf(j view.Job, now int64) why.Facts {
 		Restarts: j.Restarts, Imbalance: j.Imbalance, Source: sourceOf(j), Where: j.Plan.Where,
 		Vertices: []why.Vertex{}, Splits: []why.Split{}, Records: recordsOf(j), Checkpoints: checkpointFacts(j.Checkpoints),
 	}
-	if len(j.Failures) > 0 {
-		newest := j.Failures[0]
+	if i := slices.IndexFunc(j.Failures, func(f view.Failure) bool { return !f.Rescale }); i >= 0 {
+		newest := j.Failures[i]
 		f.Failure = &why.Failure{Time: newest.Time, Task: newest.Task, Message: newest.Message}
 	}
 	if j.Plan.Window != nil {

@@ -43,10 +43,3 @@ func Slots(free []TaskManager, parallelism int) []Slot {
 	}
 	return picked
 }
-
-// Parallelism returns how many subtasks a job that follows the slots (auto) runs as: all free slots, but no more than
-// there is work for. sources is the number of splits, which bounds a job without a keyed vertex; maxParallelism is the
-// number of key groups. It is 0 while there is no slot.
-func Parallelism(freeSlots, sources, maxParallelism int) int {
-	return min(freeSlots, max(sources, 1), maxParallelism)
-}

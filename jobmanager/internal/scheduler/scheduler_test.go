@@ -63,13 +63,3 @@ func TestSlots(t *testing.T) {
 		}
 	})
 }
-
-func TestParallelism(t *testing.T) {
-	for _, c := range []struct{ free, sources, max, want int }{
-		{0, 4, 128, 0}, {16, 4, 128, 4}, {2, 4, 128, 2}, {16, 0, 128, 1}, {300, 200, 128, 128},
-	} {
-		if got := scheduler.Parallelism(c.free, c.sources, c.max); got != c.want {
-			t.Errorf("Parallelism(%d, %d, %d) = %d, want %d", c.free, c.sources, c.max, got, c.want)
-		}
-	}
-}

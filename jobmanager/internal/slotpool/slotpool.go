@@ -53,7 +53,8 @@ type Pool struct {
 	members map[string]*member
 	waiting []request
 	due     []call
-	telling bool // somebody makes the calls that are due
+	changed func() // see OnChange
+	telling bool   // somebody makes the calls that are due
 }
 
 type member struct {
@@ -136,9 +137,47 @@ func (p *Pool) Heartbeat(id string, heap, resident int64) {
 	}
 }
 
-// Request puts a job in line for slots. It has no request and no slots yet.
+// OnChange has fn called after taskmanagers or free slots have come or gone, as holders are called.
+func (p *Pool) OnChange(fn func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed = fn
+}
+
+// Reconsider asks the first in line again whether it takes the free slots: what it wants may have changed.
+func (p *Pool) Reconsider() { p.change(func() {}) }
+
+// Request puts a job in line for slots. What it holds it gives back by that, and is then the first in line: a job that only
+// changes its slots does not lose them to those who come later.
 func (p *Pool) Request(jobID string, holder Holder) {
-	p.change(func() { p.waiting = append(p.waiting, request{jobID, holder}) })
+	p.change(func() {
+		at := len(p.waiting)
+		if p.releaseLocked(jobID) {
+			at = 0
+		}
+		p.waiting = slices.Insert(p.waiting, at, request{jobID, holder})
+	})
+}
+
+// Reach returns how many slots a job could have: its own, and the free ones if no other job waits for slots.
+func (p *Pool) Reach(jobID string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	own, free := 0, 0
+	for _, m := range p.members {
+		for _, h := range m.holders {
+			switch {
+			case h.holder == nil:
+				free++
+			case h.jobID == jobID:
+				own++
+			}
+		}
+	}
+	if len(p.waiting) > 0 {
+		return own
+	}
+	return own + free
 }
 
 // Release gives all slots of a job back, and its place in line.
@@ -146,14 +185,21 @@ func (p *Pool) Release(jobID string) {
 	p.change(func() {
 		p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.jobID == jobID })
 		p.due = slices.DeleteFunc(p.due, func(c call) bool { return c.jobID == jobID })
-		for _, m := range p.members {
-			for i := range m.holders {
-				if m.holders[i].jobID == jobID {
-					m.holders[i] = held{}
-				}
+		p.releaseLocked(jobID)
+	})
+}
+
+// releaseLocked frees the slots of a job and reports whether it had any.
+func (p *Pool) releaseLocked(jobID string) (had bool) {
+	for _, m := range p.members {
+		for i := range m.holders {
+			if m.holders[i].holder != nil && m.holders[i].jobID == jobID {
+				m.holders[i] = held{}
+				had = true
 			}
 		}
-	})
+	}
+	return had
 }
 
 // change makes a change, serves the line as far as the free slots go, and tells holders what came of it.
@@ -163,6 +209,9 @@ func (p *Pool) change(what func()) {
 	what()
 	for p.grantLocked() {
 		continue
+	}
+	if p.changed != nil && !slices.ContainsFunc(p.due, func(c call) bool { return c.jobID == "" }) {
+		p.due = append(p.due, call{make: p.changed})
 	}
 	p.tellLocked()
 }

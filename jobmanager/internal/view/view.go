@@ -3,6 +3,7 @@
 package view
 
 import (
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/eventtime"
@@ -23,9 +24,10 @@ type Job struct {
 	Spec       string // as its user wrote it
 	Plan       plan.Job
 	Attempt    int // counts executions, from 0
-	Restarts   int
+	Restarts   int // without those that only changed the parallelism
 	// Parallelism is that of the running attempt; 0 while nothing is scheduled.
 	Parallelism int
+	Bounds      elastic.Bounds // of Parallelism
 	Vertices    []Vertex
 	// Failures are the newest first.
 	Failures    []Failure
@@ -192,6 +194,7 @@ type Failure struct {
 	Task          string // "name (1/2)", or ""
 	TaskManagerID string
 	Endpoint      string
+	Rescale       bool // it is none: the job changed its parallelism
 }
 
 // FileState is where a part file is in its life.

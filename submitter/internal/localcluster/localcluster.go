@@ -3,6 +3,7 @@
 package localcluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,9 @@ type Config struct {
 	DataDir string
 	// RestAddr is where REST and the web UI listen, host:port; "" is a free port of the loopback interface.
 	RestAddr string
-	Log      *slog.Logger
+	// RescaleQuiet and RescaleCoolDown are the jobmanager's; 0 for its defaults.
+	RescaleQuiet, RescaleCoolDown time.Duration
+	Log                           *slog.Logger
 }
 
 // Cluster is a running cluster. Its methods are safe for concurrent use.
@@ -107,7 +110,9 @@ func (c *Cluster) start(ctx context.Context) error {
 func (c *Cluster) jobManagerConfigs(dir, rest string) ([]jobmanager.Config, error) {
 	first := jobmanager.Config{
 		ID: "jm1", DataDir: dir, RestAddr: rest, RPCAddr: loopback, RaftAddr: loopback, Version: version.String(),
-		Log: c.cfg.Log.With("program", "jobmanager"),
+		RescaleQuiet:    cmp.Or(c.cfg.RescaleQuiet, jobmanager.DefaultRescaleQuiet),
+		RescaleCoolDown: cmp.Or(c.cfg.RescaleCoolDown, jobmanager.DefaultRescaleCoolDown),
+		Log:             c.cfg.Log.With("program", "jobmanager"),
 	}
 	if c.cfg.JobManagers <= 1 {
 		return []jobmanager.Config{first}, nil

@@ -114,6 +114,7 @@ type Command struct {
 	//	*Command_ReserveCheckpoints
 	//	*Command_CompleteCheckpoint
 	//	*Command_AnnounceLeader
+	//	*Command_SetParallelism
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -228,6 +229,15 @@ func (x *Command) GetAnnounceLeader() *AnnounceLeader {
 	return nil
 }
 
+func (x *Command) GetSetParallelism() *SetParallelism {
+	if x != nil {
+		if x, ok := x.Command.(*Command_SetParallelism); ok {
+			return x.SetParallelism
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -264,6 +274,10 @@ type Command_AnnounceLeader struct {
 	AnnounceLeader *AnnounceLeader `protobuf:"bytes,8,opt,name=announce_leader,json=announceLeader,proto3,oneof"`
 }
 
+type Command_SetParallelism struct {
+	SetParallelism *SetParallelism `protobuf:"bytes,9,opt,name=set_parallelism,json=setParallelism,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_SetJobStatus) isCommand_Command() {}
@@ -279,6 +293,8 @@ func (*Command_ReserveCheckpoints) isCommand_Command() {}
 func (*Command_CompleteCheckpoint) isCommand_Command() {}
 
 func (*Command_AnnounceLeader) isCommand_Command() {}
+
+func (*Command_SetParallelism) isCommand_Command() {}
 
 // SubmitJob adds a job.
 type SubmitJob struct {
@@ -454,6 +470,8 @@ type JobFailure struct {
 	// task is the subtask it came from, as "name (1/2)"; empty when the job itself failed.
 	Task          string `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"`
 	TaskManagerId string `protobuf:"bytes,4,opt,name=task_manager_id,json=taskManagerId,proto3" json:"task_manager_id,omitempty"`
+	// rescale says that nothing has failed: the job changes its parallelism.
+	Rescale       bool `protobuf:"varint,5,opt,name=rescale,proto3" json:"rescale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -514,6 +532,13 @@ func (x *JobFailure) GetTaskManagerId() string {
 		return x.TaskManagerId
 	}
 	return ""
+}
+
+func (x *JobFailure) GetRescale() bool {
+	if x != nil {
+		return x.Rescale
+	}
+	return false
 }
 
 // BeginAttempt counts an execution of the whole job.
@@ -860,6 +885,114 @@ func (x *CompleteCheckpoint) GetDeadLetterEntries() [][]byte {
 	return nil
 }
 
+// SetParallelism replaces the bounds of a job's parallelism.
+type SetParallelism struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Parallelism   *Parallelism           `protobuf:"bytes,2,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetParallelism) Reset() {
+	*x = SetParallelism{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetParallelism) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetParallelism) ProtoMessage() {}
+
+func (x *SetParallelism) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetParallelism.ProtoReflect.Descriptor instead.
+func (*SetParallelism) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SetParallelism) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *SetParallelism) GetParallelism() *Parallelism {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
+// Parallelism bounds the slots that a job takes.
+type Parallelism struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// lower is how many it needs; 0 is 1.
+	Lower int32 `protobuf:"varint,1,opt,name=lower,proto3" json:"lower,omitempty"`
+	// upper is how many it takes at most; 0 is as many as there is work for.
+	Upper         int32 `protobuf:"varint,2,opt,name=upper,proto3" json:"upper,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parallelism) Reset() {
+	*x = Parallelism{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parallelism) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parallelism) ProtoMessage() {}
+
+func (x *Parallelism) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parallelism.ProtoReflect.Descriptor instead.
+func (*Parallelism) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Parallelism) GetLower() int32 {
+	if x != nil {
+		return x.Lower
+	}
+	return 0
+}
+
+func (x *Parallelism) GetUpper() int32 {
+	if x != nil {
+		return x.Upper
+	}
+	return 0
+}
+
 // ForgetJob removes a job that ended long ago.
 type ForgetJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -870,7 +1003,7 @@ type ForgetJob struct {
 
 func (x *ForgetJob) Reset() {
 	*x = ForgetJob{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1015,7 @@ func (x *ForgetJob) String() string {
 func (*ForgetJob) ProtoMessage() {}
 
 func (x *ForgetJob) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1028,7 @@ func (x *ForgetJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetJob.ProtoReflect.Descriptor instead.
 func (*ForgetJob) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{9}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ForgetJob) GetJobId() string {
@@ -918,7 +1051,7 @@ type AnnounceLeader struct {
 
 func (x *AnnounceLeader) Reset() {
 	*x = AnnounceLeader{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1063,7 @@ func (x *AnnounceLeader) String() string {
 func (*AnnounceLeader) ProtoMessage() {}
 
 func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1076,7 @@ func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceLeader.ProtoReflect.Descriptor instead.
 func (*AnnounceLeader) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AnnounceLeader) GetId() string {
@@ -971,7 +1104,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1116,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1129,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Snapshot) GetJobs() []*Job {
@@ -1034,13 +1167,17 @@ type Job struct {
 	// manifest_head is that of the newest checkpoint, which may be gone.
 	ManifestHead   []byte `protobuf:"bytes,12,opt,name=manifest_head,json=manifestHead,proto3" json:"manifest_head,omitempty"`
 	DeadLetterHead []byte `protobuf:"bytes,13,opt,name=dead_letter_head,json=deadLetterHead,proto3" json:"dead_letter_head,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// parallelism replaces the plan's, if it is set.
+	Parallelism *Parallelism `protobuf:"bytes,14,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	// rescales is how many attempts ended to change the parallelism and not by a failure.
+	Rescales      int32 `protobuf:"varint,15,opt,name=rescales,proto3" json:"rescales,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1189,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1202,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Job) GetJobId() string {
@@ -1159,6 +1296,20 @@ func (x *Job) GetDeadLetterHead() []byte {
 	return nil
 }
 
+func (x *Job) GetParallelism() *Parallelism {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
+func (x *Job) GetRescales() int32 {
+	if x != nil {
+		return x.Rescales
+	}
+	return 0
+}
+
 // CompletedCheckpoint is a checkpoint that exists.
 type CompletedCheckpoint struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -1173,7 +1324,7 @@ type CompletedCheckpoint struct {
 
 func (x *CompletedCheckpoint) Reset() {
 	*x = CompletedCheckpoint{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1336,7 @@ func (x *CompletedCheckpoint) String() string {
 func (*CompletedCheckpoint) ProtoMessage() {}
 
 func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1349,7 @@ func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletedCheckpoint.ProtoReflect.Descriptor instead.
 func (*CompletedCheckpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CompletedCheckpoint) GetCheckpointId() uint64 {
@@ -1233,7 +1384,7 @@ var File_pencere_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\xec\x04\n" +
+	" pencere/storage/v1/storage.proto\x12\x12pencere.storage.v1\"\xbb\x05\n" +
 	"\aCommand\x12>\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x1d.pencere.storage.v1.SubmitJobH\x00R\tsubmitJob\x12H\n" +
@@ -1245,7 +1396,8 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"forget_job\x18\x05 \x01(\v2\x1d.pencere.storage.v1.ForgetJobH\x00R\tforgetJob\x12Y\n" +
 	"\x13reserve_checkpoints\x18\x06 \x01(\v2&.pencere.storage.v1.ReserveCheckpointsH\x00R\x12reserveCheckpoints\x12Y\n" +
 	"\x13complete_checkpoint\x18\a \x01(\v2&.pencere.storage.v1.CompleteCheckpointH\x00R\x12completeCheckpoint\x12M\n" +
-	"\x0fannounce_leader\x18\b \x01(\v2\".pencere.storage.v1.AnnounceLeaderH\x00R\x0eannounceLeaderB\t\n" +
+	"\x0fannounce_leader\x18\b \x01(\v2\".pencere.storage.v1.AnnounceLeaderH\x00R\x0eannounceLeader\x12M\n" +
+	"\x0fset_parallelism\x18\t \x01(\v2\".pencere.storage.v1.SetParallelismH\x00R\x0esetParallelismB\t\n" +
 	"\acommand\"\xf9\x01\n" +
 	"\tSubmitJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
@@ -1259,13 +1411,14 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x125\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1d.pencere.storage.v1.JobStatusR\x06status\x12\x17\n" +
 	"\atime_ms\x18\x03 \x01(\x03R\x06timeMs\x128\n" +
-	"\afailure\x18\x04 \x01(\v2\x1e.pencere.storage.v1.JobFailureR\afailure\"{\n" +
+	"\afailure\x18\x04 \x01(\v2\x1e.pencere.storage.v1.JobFailureR\afailure\"\x95\x01\n" +
 	"\n" +
 	"JobFailure\x12\x17\n" +
 	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
 	"\x04task\x18\x03 \x01(\tR\x04task\x12&\n" +
-	"\x0ftask_manager_id\x18\x04 \x01(\tR\rtaskManagerId\"?\n" +
+	"\x0ftask_manager_id\x18\x04 \x01(\tR\rtaskManagerId\x12\x18\n" +
+	"\arescale\x18\x05 \x01(\bR\arescale\"?\n" +
 	"\fBeginAttempt\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x05R\aattempt\"U\n" +
@@ -1292,7 +1445,13 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\rmanifest_head\x18\x06 \x01(\fR\fmanifestHead\x12)\n" +
 	"\x10manifest_entries\x18\a \x03(\fR\x0fmanifestEntries\x12(\n" +
 	"\x10dead_letter_head\x18\b \x01(\fR\x0edeadLetterHead\x12.\n" +
-	"\x13dead_letter_entries\x18\t \x03(\fR\x11deadLetterEntries\"\"\n" +
+	"\x13dead_letter_entries\x18\t \x03(\fR\x11deadLetterEntries\"j\n" +
+	"\x0eSetParallelism\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12A\n" +
+	"\vparallelism\x18\x02 \x01(\v2\x1f.pencere.storage.v1.ParallelismR\vparallelism\"9\n" +
+	"\vParallelism\x12\x14\n" +
+	"\x05lower\x18\x01 \x01(\x05R\x05lower\x12\x14\n" +
+	"\x05upper\x18\x02 \x01(\x05R\x05upper\"\"\n" +
 	"\tForgetJob\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"C\n" +
 	"\x0eAnnounceLeader\x12\x0e\n" +
@@ -1300,7 +1459,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\frest_address\x18\x02 \x01(\tR\vrestAddress\"s\n" +
 	"\bSnapshot\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\x12:\n" +
-	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xfe\x04\n" +
+	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xdd\x05\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1315,7 +1474,9 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	" \x01(\x04R\x14reservedCheckpointId\x12I\n" +
 	"\vcheckpoints\x18\v \x03(\v2'.pencere.storage.v1.CompletedCheckpointR\vcheckpoints\x12#\n" +
 	"\rmanifest_head\x18\f \x01(\fR\fmanifestHead\x12(\n" +
-	"\x10dead_letter_head\x18\r \x01(\fR\x0edeadLetterHead\x1a@\n" +
+	"\x10dead_letter_head\x18\r \x01(\fR\x0edeadLetterHead\x12A\n" +
+	"\vparallelism\x18\x0e \x01(\v2\x1f.pencere.storage.v1.ParallelismR\vparallelism\x12\x1a\n" +
+	"\brescales\x18\x0f \x01(\x05R\brescales\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb5\x01\n" +
@@ -1355,7 +1516,7 @@ func file_pencere_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(JobStatus)(0),              // 0: pencere.storage.v1.JobStatus
 	(*Command)(nil),             // 1: pencere.storage.v1.Command
@@ -1367,39 +1528,44 @@ var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(*Split)(nil),               // 7: pencere.storage.v1.Split
 	(*ReserveCheckpoints)(nil),  // 8: pencere.storage.v1.ReserveCheckpoints
 	(*CompleteCheckpoint)(nil),  // 9: pencere.storage.v1.CompleteCheckpoint
-	(*ForgetJob)(nil),           // 10: pencere.storage.v1.ForgetJob
-	(*AnnounceLeader)(nil),      // 11: pencere.storage.v1.AnnounceLeader
-	(*Snapshot)(nil),            // 12: pencere.storage.v1.Snapshot
-	(*Job)(nil),                 // 13: pencere.storage.v1.Job
-	(*CompletedCheckpoint)(nil), // 14: pencere.storage.v1.CompletedCheckpoint
-	nil,                         // 15: pencere.storage.v1.Job.StatusTimesMsEntry
+	(*SetParallelism)(nil),      // 10: pencere.storage.v1.SetParallelism
+	(*Parallelism)(nil),         // 11: pencere.storage.v1.Parallelism
+	(*ForgetJob)(nil),           // 12: pencere.storage.v1.ForgetJob
+	(*AnnounceLeader)(nil),      // 13: pencere.storage.v1.AnnounceLeader
+	(*Snapshot)(nil),            // 14: pencere.storage.v1.Snapshot
+	(*Job)(nil),                 // 15: pencere.storage.v1.Job
+	(*CompletedCheckpoint)(nil), // 16: pencere.storage.v1.CompletedCheckpoint
+	nil,                         // 17: pencere.storage.v1.Job.StatusTimesMsEntry
 }
 var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	2,  // 0: pencere.storage.v1.Command.submit_job:type_name -> pencere.storage.v1.SubmitJob
 	3,  // 1: pencere.storage.v1.Command.set_job_status:type_name -> pencere.storage.v1.SetJobStatus
 	5,  // 2: pencere.storage.v1.Command.begin_attempt:type_name -> pencere.storage.v1.BeginAttempt
 	6,  // 3: pencere.storage.v1.Command.add_splits:type_name -> pencere.storage.v1.AddSplits
-	10, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
+	12, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
 	8,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
 	9,  // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
-	11, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
-	14, // 8: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
-	7,  // 9: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
-	0,  // 10: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
-	4,  // 11: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
-	7,  // 12: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
-	13, // 13: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
-	11, // 14: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
-	0,  // 15: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
-	15, // 16: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
-	7,  // 17: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
-	4,  // 18: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
-	14, // 19: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	13, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
+	10, // 8: pencere.storage.v1.Command.set_parallelism:type_name -> pencere.storage.v1.SetParallelism
+	16, // 9: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
+	7,  // 10: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
+	0,  // 11: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
+	4,  // 12: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
+	7,  // 13: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
+	11, // 14: pencere.storage.v1.SetParallelism.parallelism:type_name -> pencere.storage.v1.Parallelism
+	15, // 15: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
+	13, // 16: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
+	0,  // 17: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
+	17, // 18: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
+	7,  // 19: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
+	4,  // 20: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
+	16, // 21: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
+	11, // 22: pencere.storage.v1.Job.parallelism:type_name -> pencere.storage.v1.Parallelism
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_pencere_storage_v1_storage_proto_init() }
@@ -1416,6 +1582,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 		(*Command_ReserveCheckpoints)(nil),
 		(*Command_CompleteCheckpoint)(nil),
 		(*Command_AnnounceLeader)(nil),
+		(*Command_SetParallelism)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1423,7 +1590,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_storage_v1_storage_proto_rawDesc), len(file_pencere_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
