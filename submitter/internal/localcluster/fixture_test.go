@@ -134,7 +134,12 @@ type job struct {
 // submit starts a job that writes to a directory of its own.
 func (f *fixture) submit(s spec) job {
 	f.t.Helper()
-	dir := f.t.TempDir()
+	return f.submitTo(f.t.TempDir(), s)
+}
+
+// submitTo starts a job that writes to a directory.
+func (f *fixture) submitTo(dir string, s spec) job {
+	f.t.Helper()
 	submitted, err := f.jobs.Submit(f.ctx, client.Spec{Name: "job.yaml", Text: []byte(s.yaml(f.broker.Addresses(), dir))})
 	f.check(err)
 	return job{fixture: f, id: submitted.ID, dir: dir}
@@ -168,6 +173,16 @@ func (j job) end(status string) {
 		cause, err := j.jobs.RootCause(j.ctx, j.id)
 		j.t.Fatalf("the job is %s, want %s: %s (%v)", now.State, status, cause, err)
 	}
+}
+
+// failure waits until the newest failure of the job says all of that.
+func (j job) failure(parts ...string) {
+	j.t.Helper()
+	j.poll(fmt.Sprintf("a failure with %q", parts), func() bool {
+		cause, err := j.jobs.RootCause(j.ctx, j.id)
+		j.check(err)
+		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(cause, part) })
+	})
 }
 
 // running waits until all subtasks of the job run.

@@ -138,6 +138,9 @@ func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoi
 	p.uploads.Go(func() {
 		defer snapshot.Release()
 		keyed, err := p.task.saveKeyed(ctx, id, snapshot)
+		if err != nil && ctx.Err() != nil {
+			return // the subtask ends, and says why itself: a decline that comes first would be the failure that users see
+		}
 		if err != nil {
 			p.task.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointDecline{
 				CheckpointDecline: &controlv1.CheckpointDecline{Subtask: p.task.Ref(), CheckpointId: uint64(id), Reason: err.Error()}}})
