@@ -58,7 +58,7 @@ func (a *app) topicsCreate(k *kafkaFlags) *cobra.Command {
 	flags.BoolVar(&existing, "if-not-exists", false, "a topic that is there already is no error")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var wanted []topics.New
-		for _, arg := range strings.Split(strings.Join(args, ","), ",") {
+		for arg := range strings.SplitSeq(strings.Join(args, ","), ",") {
 			topic, err := topics.Parse(arg, template)
 			if err != nil {
 				return &usageError{err}
