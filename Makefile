@@ -12,7 +12,7 @@ VALUES ?= 10000000
 # What `make bench` runs, and where.
 BENCH ?= .
 PACKAGES ?= ./...
-# Flags of `make bench-e2e`: --records, --runs, --jobs, --kafka host:port, --profile DIR, --json.
+# Flags of `make bench-e2e`: --records, --runs, --jobs (JOB@INTERVAL too), --latency TIME --rate N, --kafka host:port, --profile DIR, --json.
 BENCHFLAGS ?=
 # What `make breaking` compares the schemas with.
 AGAINST ?= .git\#ref=HEAD~1

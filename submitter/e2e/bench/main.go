@@ -35,6 +35,8 @@ type settings struct {
 	jobs    string
 	profile string
 	json    bool
+	latency time.Duration
+	rate    int
 }
 
 func main() { os.Exit(exitCode()) } //nolint:forbidigo // this is main
@@ -59,7 +61,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&s.records, "records", 3_000_000, "records in the topic")
 	flags.StringVar(&s.kafka, "kafka", "", "host:port of a Kafka broker; none starts an embedded one in its own process")
 	flags.IntVar(&s.runs, "runs", 3, "runs of each job")
-	flags.StringVar(&s.jobs, "jobs", "passthrough,reference,aggregates,groups", "jobs to run")
+	flags.StringVar(&s.jobs, "jobs", "passthrough,reference,aggregates,groups", "jobs to run; JOB@INTERVAL takes checkpoints that often, such as reference@10s,reference@1h")
+	flags.DurationVar(&s.latency, "latency", 0, "measure for so long, in place of the jobs, how long after a window's end its rows are in a finished file")
+	flags.IntVar(&s.rate, "rate", 50_000, "records a second for --latency")
 	flags.StringVar(&s.profile, "profile", "", "directory for CPU and heap profiles of the taskmanager; none takes none")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
 	if err := flags.Parse(args); err != nil {
@@ -74,6 +78,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // what is left is in the temporary directory
 	b := &bench{settings: s, dir: dir, topic: fmt.Sprintf("pencere-bench-%d", time.Now().UnixNano())}
+	if s.latency > 0 {
+		return b.printLatency(ctx, out)
+	}
 	results, err := b.measure(ctx)
 	if err != nil {
 		return err
@@ -94,8 +101,8 @@ type bench struct {
 
 func (b *bench) measure(ctx context.Context) (r report, err error) {
 	for job := range strings.SplitSeq(b.jobs, ",") {
-		if _, err := specs.ReadFile("jobs/" + job + ".yaml"); err != nil {
-			return r, fmt.Errorf("no job %q: there are aggregates, groups, passthrough and reference", job)
+		if _, err := specOf(job); err != nil {
+			return r, err
 		}
 	}
 	if b.kafka == "" {
@@ -133,6 +140,19 @@ func (b *bench) measure(ctx context.Context) (r report, err error) {
 	return r, nil
 }
 
+// specOf returns the spec of a job, or of JOB@INTERVAL.
+func specOf(job string) ([]byte, error) {
+	name, interval, given := strings.Cut(job, "@")
+	text, err := specs.ReadFile("jobs/" + name + ".yaml")
+	if err != nil {
+		return nil, fmt.Errorf("no job %q: there are aggregates, groups, passthrough and reference", name)
+	}
+	if given {
+		text = fmt.Appendf(text, "checkpoint: {interval: %s}\n", interval)
+	}
+	return text, nil
+}
+
 // build builds the programs as `make build` does.
 func (b *bench) build(ctx context.Context) error {
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.dir+"/",
@@ -162,7 +182,7 @@ func (b *bench) runJob(ctx context.Context, job, dir string) (r result, err erro
 	if r.IdleTaskManagerMiB, err = memoryOf(c.taskManager.pid(), residentNow); err != nil {
 		return r, err
 	}
-	text, err := specs.ReadFile("jobs/" + job + ".yaml")
+	text, err := specOf(job)
 	if err != nil {
 		return r, err
 	}
@@ -172,7 +192,8 @@ func (b *bench) runJob(ctx context.Context, job, dir string) (r result, err erro
 		return r, err
 	}
 	r.Rows, err = countRows(out)
-	if want := b.counts.expected(job, b.records); err == nil && r.Rows != want {
+	name, _, _ := strings.Cut(job, "@")
+	if want := b.counts.expected(name, b.records); err == nil && r.Rows != want {
 		err = fmt.Errorf("%s has %d rows, want %d", out, r.Rows, want)
 	}
 	return r, err
