@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/jobmaster"
 	"pencere/jobmanager/internal/rest"
@@ -97,6 +98,8 @@ func (c *fixedCluster) TaskManagers() []view.TaskManager { return c.managers }
 func (c *fixedCluster) Submit(_ context.Context, spec jobmaster.Spec) (string, error) {
 	return c.submitted(spec)
 }
+
+func (c *fixedCluster) Rescale(context.Context, string, elastic.Bounds) error { return nil }
 
 func (c *fixedCluster) Cancel(_ context.Context, id string) error {
 	j, err := c.Job(id)

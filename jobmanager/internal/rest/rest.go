@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobmaster"
 	"pencere/jobmanager/internal/view"
 )
@@ -32,6 +33,8 @@ type Cluster interface {
 	// Savepoint begins a savepoint or checkpoint. It returns jobmaster.ErrNoJob, jobmaster.ErrNoSavepointDir, a *jobmaster.TerminalError
 	// for a job that has ended, or what is wrong with the directory.
 	Savepoint(r jobmaster.SavepointRequest) error
+	// Rescale sets the bounds of a job's parallelism. It returns jobmaster.ErrNoJob, a *jobmaster.TerminalError or a *jobmaster.BoundsError.
+	Rescale(ctx context.Context, id string, b elastic.Bounds) error
 	// DisposeSavepoint begins to remove the savepoint at a location.
 	DisposeSavepoint(trigger, location string) error
 	// Operation says how far either is, or returns jobmaster.ErrNoOperation.
@@ -126,6 +129,8 @@ func (s *server) handlers() map[string]handler {
 		"GET " + job + "/ledger":                 s.ledger,
 		"GET " + job + "/why":                    s.why,
 		"GET " + job + "/files":                  s.files,
+		"GET " + job + "/resource-requirements":  s.resourceRequirements,
+		"PUT " + job + "/resource-requirements":  s.setResourceRequirements,
 		"GET " + job + "/splits":                 s.splits,
 		"GET " + job + "/jobmanager/config":      s.jobmanagerConfig,
 		"GET " + job + "/jobmanager/environment": s.jobmanagerEnvironment,

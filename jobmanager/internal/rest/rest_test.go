@@ -41,8 +41,6 @@ func TestNotServed(t *testing.T) {
 		{"GET", "/taskmanagers/" + taskManagerID + "/profiler", "off by default in Flink too"},
 		{"GET", job + "/jobmanager/log-url", "logs go to stderr"},
 		{"GET", job + "/taskmanagers/" + taskManagerID + "/log-url", "logs go to stderr"},
-		{"GET", job + "/resource-requirements", "/config says web-rescale: false"},
-		{"PUT", job + "/resource-requirements", "/config says web-rescale: false"},
 		{"PATCH", job + "/rescaling", "Flink's answers that it is disabled"},
 		{"PATCH", job + "/clientHeartbeat", "no client is waited for"},
 		{"DELETE", "/cluster", "a cluster is stopped where it was started"},

@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the result as one JSON object")
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.schemaCommand(), a.listCommand(), a.cancelCommand(),
 		a.verifyCommand(), a.ledgerCommand(), a.whyCommand(),
-		a.savepointCommand(), a.stopCommand(),
+		a.savepointCommand(), a.stopCommand(), a.rescaleCommand(),
 		a.topicsCommand(), a.produceCommand(), a.consumeCommand(),
 		a.versionCommand(), a.demoCommand())
 	return root
