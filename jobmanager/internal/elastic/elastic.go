@@ -48,15 +48,13 @@ const restless = 10
 type Seen struct {
 	Attempt     int
 	Parallelism int
-	// Slots are those that the job has and those that it could have, without such as are about to go.
+	// Slots are those that the job has and those that it could have.
 	Slots int
 	// Target is how many of them it would take; 0 if they are too few.
 	Target int
-	// Leaving says that some of its slots are about to go: it hands over at once.
-	Leaving bool
 }
 
-func (s Seen) wants() bool { return s.Leaving || s.Target > 0 && s.Target != s.Parallelism }
+func (s Seen) wants() bool { return s.Target > 0 && s.Target != s.Parallelism }
 
 // Decision is what is to be done next.
 type Decision int
@@ -114,9 +112,6 @@ func (r *Rescaler) See(now time.Time, s Seen) (Decision, time.Time) {
 
 // due returns when the job may change.
 func (r *Rescaler) due() time.Time {
-	if r.seen.Leaving {
-		return r.retry
-	}
 	quiet := earlier(r.changed.Add(r.config.Quiet), r.wanted.Add(restless*r.config.Quiet))
 	return later(later(quiet, r.began.Add(r.config.CoolDown)), r.retry)
 }

@@ -134,8 +134,7 @@ func TestFailedCheckpointIsTriedAgain(t *testing.T) {
 	j.wants(elastic.Checkpoint, 0)
 }
 
-// Whatever is seen when: no attempt rescales without a checkpoint of its own that was committed, and none before its cool-down unless a
-// taskmanager leaves.
+// Whatever is seen when: no attempt rescales without a checkpoint of its own that was committed, and none before its cool-down.
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := elastic.New(elastic.Config{Quiet: quiet, CoolDown: coolDown})
@@ -146,15 +145,15 @@ func TestAnyOrder(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 			seen.Slots = rapid.IntRange(0, 3).Draw(t, "slots")
-			seen.Target, seen.Leaving = seen.Slots, rapid.IntRange(0, 9).Draw(t, "leaving") == 0
+			seen.Target = seen.Slots
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
 				if r.Committed(seen) == elastic.Rescale {
-					if !awaiting || !seen.Leaving && seen.Target == seen.Parallelism {
+					if !awaiting || seen.Target == seen.Parallelism {
 						t.Fatal("a rescale that nobody wants or without a checkpoint")
 					}
 					seen.Attempt, seen.Parallelism = seen.Attempt+1, max(seen.Target, 1)
-					seen.Slots, seen.Target, seen.Leaving = seen.Parallelism, seen.Parallelism, false
+					seen.Slots, seen.Target = seen.Parallelism, seen.Parallelism
 					began = now
 					r.See(now, seen)
 				}
@@ -170,7 +169,7 @@ func TestAnyOrder(t *testing.T) {
 				if decision != elastic.Checkpoint {
 					continue
 				}
-				if awaiting || !seen.Leaving && now.Sub(began) < coolDown {
+				if awaiting || now.Sub(began) < coolDown {
 					t.Fatal("a checkpoint beside another one, or too soon")
 				}
 				awaiting = true
