@@ -264,7 +264,7 @@ func (m *master) left(ctx context.Context, status jobfsm.Status) {
 		m.state.checkpoints.jobEnded()
 		m.mu.Unlock()
 	case status == jobfsm.Restarting, status == jobfsm.Failing, status == jobfsm.Cancelling:
-		m.closing = nil
+		m.publishUnclosed()
 		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job is " + string(status)})
 	}
 }

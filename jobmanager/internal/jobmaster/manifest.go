@@ -300,6 +300,16 @@ func (m *master) closeManifest() {
 	}
 }
 
+// publishUnclosed makes those who were to close a manifest publish when the attempt ends before the others have finished: a job that is
+// cancelled has no later attempt that would do it for them. The manifest stays open.
+func (m *master) publishUnclosed() {
+	for closer, commit := range m.closing {
+		commit.ManifestEnd, commit.DeadLetterEnd = nil, nil
+		m.tellCommit(closer, commit)
+	}
+	m.closing = nil
+}
+
 func (m *master) othersFinished(id jobfsm.SubtaskID) bool {
 	for index := range m.parallelism() {
 		if index != id.Index && m.machine.Subtask(jobfsm.SubtaskID{VertexID: id.VertexID, Index: index}) != jobfsm.SubtaskFinished {

@@ -565,12 +565,21 @@ func (w *world) applied(c *storagev1.Command) {
 // A cancellation at the instant of a commit: some subtasks lose their peers before they hear of the commit. All that the
 // checkpoint holds is published all the same.
 func TestCancelAtTheInstantOfACommit(t *testing.T) {
-	for n := range 50 {
+	const seeds, patience = 50, 4000
+	reached := 0
+	for n := range seeds {
 		inWorld(t, *seed+uint64(n), func(w *world) {
 			w.trouble = 0
-			for !w.commitIsUnderWay() && !w.ended() {
+			for range patience {
+				if w.commitIsUnderWay() || w.ended() {
+					break
+				}
 				w.step()
 			}
+			if !w.commitIsUnderWay() {
+				return
+			}
+			reached++
 			w.stalled = w.taskManagers[w.rng.IntN(len(w.taskManagers))]
 			if err := w.jobManager.dispatcher.Cancel(w.Context(), w.job); err != nil {
 				return // it was cancelled before
@@ -581,5 +590,8 @@ func TestCancelAtTheInstantOfACommit(t *testing.T) {
 			}
 			w.heal()
 		})
+	}
+	if reached < seeds/2 {
+		t.Errorf("a commit was under way in %d of %d runs", reached, seeds)
 	}
 }
