@@ -123,6 +123,8 @@ func Pow(x, y float64) float64 {
 		return math.Pow(x, y)
 	case y == 1:
 		return x
+	case y == 2: // as Java's own does, rounded once also half-way between two doubles
+		return x * x
 	}
 	negative := false
 	if x < 0 {
