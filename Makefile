@@ -30,7 +30,7 @@ build: ## Build the three programs as static binaries into bin/
 
 .PHONY: test
 test: ## Run all Go tests: unit tests with the race detector, then end to end on a real Kafka (needs a JDK 17 and Maven)
-	go test -race ./...
+	go test -race -timeout 20m ./...
 	go test -count=1 ./pkg/layers
 	$(MAKE) failpoints
 	.ci/e2e
