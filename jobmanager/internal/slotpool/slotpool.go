@@ -94,7 +94,8 @@ type Held struct {
 }
 
 // Register adds a taskmanager, some of whose slots may be held. One that was registered under the same id is lost: it has started
-// anew. unregister takes back this registration, and no later one under the same id; the holders of its slots are told.
+// anew. unregister takes back this registration, and no later one under the same id; the holders of its slots are told the reason,
+// or nothing if there is none.
 func (p *Pool) Register(tm TaskManager, slots ...Held) (unregister func(reason string)) {
 	m := &member{TaskManager: tm, holders: make([]held, tm.Slots), heartbeat: p.now()}
 	for _, h := range slots {
@@ -121,7 +122,7 @@ func (p *Pool) removeLocked(m *member, reason string) {
 	delete(p.members, m.ID)
 	told := make(map[string]bool)
 	for _, h := range m.holders {
-		if h.holder != nil && !told[h.jobID] {
+		if reason != "" && h.holder != nil && !told[h.jobID] {
 			told[h.jobID] = true
 			p.due = append(p.due, call{h.jobID, func() { h.holder.Lost(m.ID, reason) }})
 		}

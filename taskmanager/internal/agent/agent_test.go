@@ -44,8 +44,9 @@ func (j *jobmanager) Connect(stream grpc.BidiStreamingServer[controlv1.ConnectRe
 	j.mu.Lock()
 	j.attempts = append(j.attempts, time.Now())
 	j.stream, j.end = stream, end
+	leads := j.leads
 	j.mu.Unlock()
-	if !j.leads {
+	if !leads {
 		return status.Error(codes.FailedPrecondition, "does not lead")
 	}
 	go func() {
@@ -285,7 +286,9 @@ func TestSilentLeader(t *testing.T) {
 		<-time.After(10 * time.Second)
 		a.deploy("b")
 		w.slots.want(t, "deploy a", "deploy b")
+		b.mu.Lock()
 		b.leads = true
+		b.mu.Unlock()
 		<-time.After(silence + 2*seekInterval)
 		a.deploy("c")
 		b.deploy("d")
