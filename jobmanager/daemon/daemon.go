@@ -291,8 +291,6 @@ func (d *Daemon) lead(ctx context.Context, fail func(error)) {
 // leadTerm leads until ctx ends or another node does. Its error is that of a leader who cannot lead: nobody else will while it
 // lives.
 func (d *Daemon) leadTerm(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	err := d.replica.Ready()
 	if err == nil && len(d.cfg.Peers) > 0 {
 		err = d.replica.Announce(ctx, d.restAddress())
@@ -300,11 +298,14 @@ func (d *Daemon) leadTerm(ctx context.Context) error {
 	if err == nil {
 		token := d.replica.Term()
 		d.cfg.Log.Info("leading", "fencing_token", token)
+		// Taskmanagers leave when no job runs here any more: to one that does, the end of their sessions would be their loss.
+		serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
 		var sessions sync.WaitGroup
 		err = d.dispatcher.Lead(ctx, func() {
-			sessions.Go(func() { d.gateway.Lead(ctx, token) })
+			sessions.Go(func() { d.gateway.Lead(serving, token) })
 		})
-		cancel()
+		stop()
 		sessions.Wait()
 	}
 	switch {

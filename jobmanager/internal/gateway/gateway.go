@@ -111,14 +111,14 @@ func (g *Gateway) Connect(stream grpc.BidiStreamingServer[controlv1.ConnectReque
 	go func() { s.ended <- s.watch(ctx) }()
 	select {
 	case r := <-s.registered:
-		return g.serve(term, s, r)
+		return g.serve(s, r)
 	case err := <-s.ended:
 		return err
 	}
 }
 
 // serve registers the taskmanager and keeps it until its stream breaks.
-func (g *Gateway) serve(t *term, s *session, r *controlv1.Register) error {
+func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 	id := r.GetTaskManagerId()
 	s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Registered{
 		Registered: &controlv1.Registered{HeartbeatIntervalMs: heartbeatInterval.Milliseconds()}}})
@@ -135,11 +135,7 @@ func (g *Gateway) serve(t *term, s *session, r *controlv1.Register) error {
 		reason = "its connection broke: " + err.Error()
 	}
 	g.log.Warn("taskmanager lost", "task_manager_id", id, "reason", reason)
-	if t.ctx.Err() != nil {
-		unregister("") // its subtasks run on: no job has lost anything, and the next leader takes them over
-	} else {
-		unregister(reason)
-	}
+	unregister(reason)
 	return status.Error(codes.Unavailable, reason)
 }
 

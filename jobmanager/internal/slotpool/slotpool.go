@@ -94,8 +94,7 @@ type Held struct {
 }
 
 // Register adds a taskmanager, some of whose slots may be held. One that was registered under the same id is lost: it has started
-// anew. unregister takes back this registration, and no later one under the same id; the holders of its slots are told the reason,
-// or nothing if there is none.
+// anew. unregister takes back this registration, and no later one under the same id; the holders of its slots are told.
 func (p *Pool) Register(tm TaskManager, slots ...Held) (unregister func(reason string)) {
 	m := &member{TaskManager: tm, holders: make([]held, tm.Slots), heartbeat: p.now()}
 	for _, h := range slots {
@@ -122,7 +121,7 @@ func (p *Pool) removeLocked(m *member, reason string) {
 	delete(p.members, m.ID)
 	told := make(map[string]bool)
 	for _, h := range m.holders {
-		if reason != "" && h.holder != nil && !told[h.jobID] {
+		if h.holder != nil && !told[h.jobID] {
 			told[h.jobID] = true
 			p.due = append(p.due, call{h.jobID, func() { h.holder.Lost(m.ID, reason) }})
 		}
