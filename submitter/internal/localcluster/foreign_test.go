@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pencere/submitter/internal/client"
 )
 
 // Files of others, half-written ones too, are neither read nor changed. One that has the name which a file of the job is to get
@@ -77,4 +79,24 @@ func (j job) nextName() (beginning string, number int) {
 		beginning, number = name[:cut], max(number, n+1)
 	}
 	return beginning, number
+}
+
+// A taskmanager that had been believed dead and wakes may leave a file after the subtask's next attempt has cleaned up. When the job
+// ends, nothing of it stays.
+func TestNothingOfTheDeadOutlivesTheJob(t *testing.T) {
+	f := newFixture(t, 1)
+	topic := partitions{records(at(1, 10), at(2, 200))}
+	s := spec{topic: f.topic(topic), parallelism: 1}
+	j := f.submit(s)
+	want, _ := s.oracle(partitions{topic[0][:1]})
+	j.awaitRows(want)
+	own, next := j.nextName()
+	f.write(j.dir, map[string]string{"." + own + strconv.Itoa(next+90) + ".inprogress.0": "9,Kitap,\"half a r"})
+	_, err := f.jobs.Stop(f.ctx, j.id, t.TempDir(), true)
+	f.check(err)
+	j.end(client.Finished)
+	want, _ = s.oracle(topic)
+	j.wantRows(want)
+	j.nothingHidden()
+	j.intact()
 }

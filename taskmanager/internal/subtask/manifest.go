@@ -20,9 +20,12 @@ func writeEntries(dir string, encoded [][]byte) error {
 	return manifestdir.Write(dir, entries...)
 }
 
-// endManifest writes the entry that closes the manifest. No other subtask writes to it any more, so that what attempts which
-// died left there can go.
+// endManifest writes the entry that closes the manifest. All others have published and ended, so that what attempts left which died can
+// go: also what one wrote that had been believed dead and woke after its successor had cleaned up.
 func (s *Subtask) endManifest(dir string, end []byte) error {
+	if err := s.removeHidden(dir, func(int, int) bool { return true }); err != nil {
+		return err
+	}
 	if _, err := manifestdir.RemoveTemporary(dir, s.self.JobID); err != nil {
 		return err
 	}

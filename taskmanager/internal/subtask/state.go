@@ -133,8 +133,13 @@ func commitFiles(dir string, files []checkpoint.PartFile) error {
 // removeStale removes the hidden files of earlier attempts: no checkpoint can hold them any more. Those of a subtask
 // are removed by the one that took it over.
 func (s *Subtask) removeStale(dir string) error {
-	_, err := partfile.RemoveStale(dir, shortID(s.self.JobID), func(subtask, attempt int) bool {
+	return s.removeHidden(dir, func(subtask, attempt int) bool {
 		return attempt < s.self.Attempt && subtask%int(s.deploy.GetParallelism()) == s.self.Index
 	})
+}
+
+// removeHidden removes the hidden files that are stale.
+func (s *Subtask) removeHidden(dir string, stale func(subtask, attempt int) bool) error {
+	_, err := partfile.RemoveStale(dir, shortID(s.self.JobID), stale)
 	return err
 }
