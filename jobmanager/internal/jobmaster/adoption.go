@@ -48,19 +48,19 @@ func (m *master) adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtas
 			held = append(held, slotpool.Held{Slot: int(s.GetSlot()), JobID: m.id, Holder: claim{m, attempt}})
 		}
 	}
-	cancelHeld(tm, strays)
+	cancelHeld(tm, strays, m.state.status == jobfsm.Finished)
 	if b.subtasks != nil {
 		m.post(b)
 	}
 	return held
 }
 
-// cancelHeld ends subtasks that a taskmanager brought along.
-func cancelHeld(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) {
+// cancelHeld ends subtasks that a taskmanager brought along. What is left of them is discarded if the job has finished without them.
+func cancelHeld(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask, discard bool) {
 	for _, s := range subtasks {
 		if !subtaskStates[s.GetUpdate().GetState()].Terminal() {
 			tm.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CancelSubtask{
-				CancelSubtask: &controlv1.CancelSubtask{Subtask: s.GetUpdate().GetSubtask()}}})
+				CancelSubtask: &controlv1.CancelSubtask{Subtask: s.GetUpdate().GetSubtask(), Discard: discard}}})
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (m *master) awaitSubtasks() {
 // brought notes what a taskmanager came with, and goes on when that is all.
 func (m *master) brought(ctx context.Context, b brought) {
 	if m.machine.Status() != jobfsm.Reconciling {
-		cancelHeld(b.taskManager, b.subtasks)
+		cancelHeld(b.taskManager, b.subtasks, false)
 		return
 	}
 	m.adoption.brought[b.taskManager.ID] = b

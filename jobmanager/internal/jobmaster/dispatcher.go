@@ -318,7 +318,7 @@ func (d *Dispatcher) Adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSu
 	for id, brought := range byJob {
 		m, err := d.master(id)
 		if err != nil {
-			cancelHeld(tm, brought)
+			cancelHeld(tm, brought, false)
 			continue
 		}
 		held = append(held, m.adopt(tm, brought)...)

@@ -28,7 +28,7 @@ import (
 // Slots carries out the jobmanager's orders. Its methods do not block.
 type Slots interface {
 	Deploy(d *controlv1.DeploySubtask)
-	Cancel(ref *controlv1.SubtaskRef)
+	Cancel(m *controlv1.CancelSubtask)
 	AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split)
 	TriggerCheckpoint(t *controlv1.CheckpointTrigger)
 	CommitCheckpoint(c *controlv1.CheckpointCommit)
@@ -363,7 +363,7 @@ func (a *Agent) obey(m *controlv1.ConnectResponse) {
 	case *controlv1.ConnectResponse_DeploySubtask:
 		a.slots.Deploy(m.DeploySubtask)
 	case *controlv1.ConnectResponse_CancelSubtask:
-		a.slots.Cancel(m.CancelSubtask.GetSubtask())
+		a.slots.Cancel(m.CancelSubtask)
 	case *controlv1.ConnectResponse_AddSplits:
 		a.slots.AddSplits(m.AddSplits.GetSubtask(), m.AddSplits.GetSplits())
 	case *controlv1.ConnectResponse_CheckpointTrigger:

@@ -111,7 +111,7 @@ func (s *slots) note(order string) {
 }
 
 func (s *slots) Deploy(d *controlv1.DeploySubtask) { s.note("deploy " + d.GetSubtask().GetJobId()) }
-func (s *slots) Cancel(ref *controlv1.SubtaskRef)  { s.note("cancel " + ref.GetJobId()) }
+func (s *slots) Cancel(m *controlv1.CancelSubtask) { s.note("cancel " + m.GetSubtask().GetJobId()) }
 func (s *slots) Held() []*controlv1.HeldSubtask    { return s.held }
 func (s *slots) CancelAll()                        { s.note("cancel all") }
 func (s *slots) Heartbeat() *controlv1.Heartbeat   { return &controlv1.Heartbeat{} }

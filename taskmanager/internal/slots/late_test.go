@@ -79,20 +79,44 @@ func (w *world) acked(id uint64) checkpoint.State {
 	}
 }
 
+// prepared deploys a subtask and returns the checkpoint that holds all that it has read.
+func (w *world) prepared(d *controlv1.DeploySubtask) (id uint64) {
+	w.t.Helper()
+	w.table.Deploy(d)
+	w.wants(d.GetSubtask(), "INITIALIZING", "RUNNING")
+	for id = 1; ; id++ {
+		w.table.TriggerCheckpoint(&controlv1.CheckpointTrigger{Subtask: d.GetSubtask(), CheckpointId: id})
+		if s := w.acked(id); s.Splits[0].Next == 3 {
+			return id
+		}
+	}
+}
+
+// An attempt that wakes when its job has finished without it leaves nothing, not even what it had prepared for a checkpoint.
+func TestDiscard(t *testing.T) {
+	for _, discard := range []bool{true, false} {
+		w := newWorld(t)
+		d := w.copying()
+		w.prepared(d)
+		w.table.Cancel(&controlv1.CancelSubtask{Subtask: d.GetSubtask(), Discard: discard})
+		w.wants(d.GetSubtask(), "INITIALIZING", "RUNNING", "CANCELED")
+		w.table.Wait()
+		left, err := filepath.Glob(filepath.Join(w.dir, ".part-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if discard == (len(left) > 0) {
+			t.Errorf("with discard %v, %q are left", discard, left)
+		}
+	}
+}
+
 // The word of a commit finds a subtask that has ended before it came.
 func TestCommitOfASubtaskThatHasEnded(t *testing.T) {
 	w := newWorld(t)
 	d := w.copying()
-	w.table.Deploy(d)
-	w.wants(d.GetSubtask(), "INITIALIZING", "RUNNING")
-	id := uint64(1)
-	for ; ; id++ {
-		w.table.TriggerCheckpoint(&controlv1.CheckpointTrigger{Subtask: d.GetSubtask(), CheckpointId: id})
-		if s := w.acked(id); s.Splits[0].Next == 3 {
-			break
-		}
-	}
-	w.table.Cancel(d.GetSubtask())
+	id := w.prepared(d)
+	w.table.Cancel(&controlv1.CancelSubtask{Subtask: d.GetSubtask()})
 	w.wants(d.GetSubtask(), "INITIALIZING", "RUNNING", "CANCELED")
 	w.table.Wait()
 	files := func() []string {

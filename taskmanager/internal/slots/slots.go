@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -103,10 +104,17 @@ func (t *Table) run(ctx context.Context, task *subtask.Subtask) {
 		e.cancel(nil)
 		delete(t.subtasks, keyOf(ref))
 	}
-	late := t.keepLocked(task)
+	var late *lateSubtask
+	discarded := errors.Is(context.Cause(ctx), errDiscarded)
+	if !discarded {
+		late = t.keepLocked(task)
+	}
 	t.mu.Unlock()
 	if late != nil {
 		t.settle(late)
+	}
+	if discarded {
+		t.discard(task)
 	}
 	switch {
 	case err == nil:
@@ -135,6 +143,14 @@ func (t *Table) keepLocked(task *subtask.Subtask) *lateSubtask {
 		}
 	})
 	return late
+}
+
+// discard removes what a subtask has left that nobody waits for.
+func (t *Table) discard(task *subtask.Subtask) {
+	if err := task.Discard(); err != nil {
+		t.cfg.Log.Error("unpublished files not removed", "job_id", task.Ref().GetJobId(), "vertex_id", task.Ref().GetVertexId(),
+			"subtask_index", task.Ref().GetSubtaskIndex(), "attempt", task.Ref().GetAttempt(), "error", err)
+	}
 }
 
 // settle publishes what a subtask that has ended heard of.
@@ -166,16 +182,22 @@ func (t *Table) finished(ref *controlv1.SubtaskRef, files []partfile.File) {
 }
 
 // Cancel ends a subtask. One that has ended, or never was here, is reported as canceled, so that nobody waits for it.
-func (t *Table) Cancel(ref *controlv1.SubtaskRef) {
+func (t *Table) Cancel(m *controlv1.CancelSubtask) {
 	t.mu.Lock()
-	e := t.subtasks[keyOf(ref)]
+	e := t.subtasks[keyOf(m.GetSubtask())]
 	t.mu.Unlock()
-	if e == nil {
-		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, nil)
-		return
+	switch {
+	case e == nil:
+		t.update(m.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, nil)
+	case m.GetDiscard():
+		e.cancel(errDiscarded)
+	default:
+		e.cancel(subtask.ErrCanceled)
 	}
-	e.cancel(subtask.ErrCanceled)
 }
+
+// errDiscarded is the cause with which a subtask ends whose job has finished without it.
+var errDiscarded = fmt.Errorf("%w: its job has finished without it", subtask.ErrCanceled)
 
 // AddSplits gives splits to a running source subtask.
 func (t *Table) AddSplits(ref *controlv1.SubtaskRef, splits []*controlv1.Split) {

@@ -131,7 +131,7 @@ func TestDeployAndCancel(t *testing.T) {
 	w.table.AddSplits(source.GetSubtask(), []*controlv1.Split{{Topic: "t", Partition: 1, StopOffset: -1}})
 	w.table.AddSplits(&controlv1.SubtaskRef{JobId: "unknown"}, []*controlv1.Split{{}})
 
-	w.table.Cancel(source.GetSubtask())
+	w.table.Cancel(&controlv1.CancelSubtask{Subtask: source.GetSubtask()})
 	if last := w.wants(source.GetSubtask(), "INITIALIZING", "RUNNING", "CANCELED"); last.GetMetrics() == nil {
 		t.Error("no last metrics")
 	}
@@ -150,7 +150,7 @@ func TestDeployAndCancel(t *testing.T) {
 func TestCancelOfUnknownSubtask(t *testing.T) {
 	w := newWorld(t)
 	unknown := &controlv1.SubtaskRef{JobId: "x", Attempt: 3}
-	w.table.Cancel(unknown)
+	w.table.Cancel(&controlv1.CancelSubtask{Subtask: unknown})
 	w.wants(unknown, "CANCELED")
 }
 

@@ -232,7 +232,7 @@ func sinkDir(p *plan.Program) string {
 
 // deadLetterDir is sinkDir for dead letters.
 func deadLetterDir(p *plan.Program) string {
-	if p.Job.DeadLetters.CSV == nil {
+	if p.Job.DeadLetters == nil || p.Job.DeadLetters.CSV == nil {
 		return ""
 	}
 	return p.Job.DeadLetters.CSV.Path

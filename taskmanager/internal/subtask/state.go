@@ -138,6 +138,20 @@ func (s *Subtask) removeStale(dir string) error {
 	})
 }
 
+// Discard removes the hidden files of a subtask that has ended, and that no checkpoint will publish.
+func (s *Subtask) Discard() error {
+	own := func(subtask, attempt int) bool { return subtask == s.self.Index && attempt == s.self.Attempt }
+	for _, dir := range []string{sinkDir(s.program), deadLetterDir(s.program)} {
+		if dir == "" {
+			continue
+		}
+		if err := s.removeHidden(dir, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // removeHidden removes the hidden files that are stale.
 func (s *Subtask) removeHidden(dir string, stale func(subtask, attempt int) bool) error {
 	_, err := partfile.RemoveStale(dir, shortID(s.self.JobID), stale)

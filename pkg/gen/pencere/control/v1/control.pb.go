@@ -1238,8 +1238,10 @@ func (x *Split) GetNumber() int32 {
 
 // CancelSubtask ends a subtask without publishing what it has not finished.
 type CancelSubtask struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subtask       *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Subtask *SubtaskRef            `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	// discard says that the job has finished without this attempt: no checkpoint that holds a file of it will ever be committed.
+	Discard       bool `protobuf:"varint,2,opt,name=discard,proto3" json:"discard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1279,6 +1281,13 @@ func (x *CancelSubtask) GetSubtask() *SubtaskRef {
 		return x.Subtask
 	}
 	return nil
+}
+
+func (x *CancelSubtask) GetDiscard() bool {
+	if x != nil {
+		return x.Discard
+	}
+	return false
 }
 
 // AddSplits gives further splits to a running source subtask.
@@ -2694,9 +2703,10 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\fstart_offset\x18\x03 \x01(\x03R\vstartOffset\x12\x1f\n" +
 	"\vstop_offset\x18\x04 \x01(\x03R\n" +
 	"stopOffset\x12\x16\n" +
-	"\x06number\x18\x05 \x01(\x05R\x06number\"I\n" +
+	"\x06number\x18\x05 \x01(\x05R\x06number\"c\n" +
 	"\rCancelSubtask\x128\n" +
-	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\"x\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x18\n" +
+	"\adiscard\x18\x02 \x01(\bR\adiscard\"x\n" +
 	"\tAddSplits\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x121\n" +
 	"\x06splits\x18\x02 \x03(\v2\x19.pencere.control.v1.SplitR\x06splits\"\xaa\x01\n" +
