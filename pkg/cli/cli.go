@@ -20,12 +20,13 @@ import (
 // envPrefix begins the environment variable of each flag: --data-dir is PENCERE_DATA_DIR.
 const envPrefix = "PENCERE_"
 
-// FromEnvironment sets the flags that were not given on the command line from the environment. Its errors name the variables.
+// FromEnvironment sets the flags that were not given on the command line from the environment. Its errors name the variables. An
+// empty variable is a map without entries, as it is an empty list or text: compose files cannot leave a variable out.
 func FromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := EnvName(f.Name)
-		if value, ok := lookup(name); ok && !f.Changed {
+		if value, ok := lookup(name); ok && !f.Changed && !(value == "" && f.Value.Type() == "stringToString") {
 			if err := flags.Set(f.Name, value); err != nil {
 				errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
 			}

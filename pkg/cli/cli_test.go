@@ -46,6 +46,22 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 	}
 }
 
+// A compose file that has no peers to name still sets the variable.
+func TestEmptyEnvironment(t *testing.T) {
+	flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	peers := flags.StringToString("peers", nil, "")
+	list := flags.StringSlice("jobmanagers", []string{"localhost"}, "")
+	flags.Int("slots", 1, "")
+	empty := func(string) (string, bool) { return "", true }
+	err := cli.FromEnvironment(flags, empty)
+	if err == nil || !strings.HasPrefix(err.Error(), "environment variable PENCERE_SLOTS: ") || strings.Contains(err.Error(), "PEERS") {
+		t.Errorf("error %v, want one of the number alone", err)
+	}
+	if len(*peers) != 0 || len(*list) != 0 {
+		t.Errorf("peers %v, jobmanagers %v", *peers, *list)
+	}
+}
+
 func TestLogger(t *testing.T) {
 	var out bytes.Buffer
 	log, err := cli.Logger(&out, "json", "warn")
