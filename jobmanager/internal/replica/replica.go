@@ -77,7 +77,7 @@ func Open(cfg Config) (*Replica, error) {
 }
 
 func (r *Replica) start(cfg Config, dir string) error {
-	logger := newLogger(cfg.Log)
+	logger := newLogger(cfg.Log, cfg.Peers)
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, logger)
 	if err != nil {
 		return fmt.Errorf("open snapshots: %w", err)
@@ -134,7 +134,7 @@ func (r *Replica) transport(cfg Config) (raft.Transport, raft.ServerAddress, err
 	if err != nil {
 		return nil, "", fmt.Errorf("resolve own raft address %q: %w", cfg.Peers[cfg.ID], err)
 	}
-	transport, err := raft.NewTCPTransportWithLogger(cfg.Addr, advertised, 3, applyTimeout, newLogger(cfg.Log))
+	transport, err := raft.NewTCPTransportWithLogger(cfg.Addr, advertised, 3, applyTimeout, newLogger(cfg.Log, cfg.Peers))
 	if err != nil {
 		return nil, "", fmt.Errorf("listen for raft on %s: %w", cfg.Addr, err)
 	}
