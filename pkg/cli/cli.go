@@ -26,7 +26,9 @@ func FromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := EnvName(f.Name)
-		if value, ok := lookup(name); ok && !f.Changed && !(value == "" && f.Value.Type() == "stringToString") {
+		value, ok := lookup(name)
+		noEntries := value == "" && f.Value.Type() == "stringToString"
+		if ok && !f.Changed && !noEntries {
 			if err := flags.Set(f.Name, value); err != nil {
 				errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
 			}
