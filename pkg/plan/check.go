@@ -55,22 +55,17 @@ func (c *compiler) checkSource() {
 // topicName is what Kafka itself demands (org.apache.kafka.common.internals.Topic).
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-func isTopic(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." }
-
-func (c *compiler) addNoTopic(path, name string) {
-	c.add(path, "%q is no name of a topic: Kafka takes 1 to 249 letters, digits, '.', '_' and '-'", name)
+func (c *compiler) checkTopic(path, name string) {
+	if !topicName.MatchString(name) || name == "." || name == ".." {
+		c.add(path, "%q is no name of a topic: Kafka takes 1 to 249 letters, digits, '.', '_' and '-'", name)
+	}
 }
 
 // ownField names the fields that stand for client settings.
 var ownField = map[string]string{"bootstrap.servers": "brokers", "group.id": "group"}
 
 func (c *compiler) checkKafka(k *KafkaSource) {
-	if len(k.Brokers) == 0 {
-		c.add("source.kafka.brokers", "there is no broker to ask; write host:port")
-	}
-	for _, broker := range k.Brokers {
-		c.checkBroker("source.kafka.brokers", broker)
-	}
+	c.checkBrokers("source.kafka.brokers", k.Brokers)
 	switch {
 	case len(k.Topics) == 0 && k.TopicPattern == "":
 		c.add("source.kafka.topic", "there is nothing to read; set topic or topic_pattern")
@@ -78,10 +73,8 @@ func (c *compiler) checkKafka(k *KafkaSource) {
 		c.add("source.kafka.topic_pattern", "topic and topic_pattern exclude each other; keep one")
 	}
 	for i, topic := range k.Topics {
-		switch {
-		case !isTopic(topic):
-			c.addNoTopic("source.kafka.topic", topic)
-		case slices.Contains(k.Topics[:i], topic):
+		c.checkTopic("source.kafka.topic", topic)
+		if slices.Contains(k.Topics[:i], topic) {
 			c.add("source.kafka.topic", "topic %s is there twice", topic)
 		}
 	}
@@ -99,6 +92,15 @@ func (c *compiler) checkKafka(k *KafkaSource) {
 		if field := ownField[property]; field != "" {
 			c.add("source.kafka.properties."+property, "set source.kafka.%s instead", field)
 		}
+	}
+}
+
+func (c *compiler) checkBrokers(path string, brokers []string) {
+	if len(brokers) == 0 {
+		c.add(path, "there is no broker to ask; write host:port")
+	}
+	for _, broker := range brokers {
+		c.checkBroker(path, broker)
 	}
 }
 

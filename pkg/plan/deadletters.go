@@ -54,15 +54,8 @@ func (c *compiler) checkDeadLetterFiles(f *DeadLetterFiles) {
 
 func (c *compiler) checkDeadLetterTopic(t *DeadLetterTopic) {
 	const path = "dead_letters.kafka"
-	if len(t.Brokers) == 0 {
-		c.add(path+".brokers", "there is no broker to ask; write host:port")
-	}
-	for _, broker := range t.Brokers {
-		c.checkBroker(path+".brokers", broker)
-	}
-	if !isTopic(t.Topic) {
-		c.addNoTopic(path+".topic", t.Topic)
-	}
+	c.checkBrokers(path+".brokers", t.Brokers)
+	c.checkTopic(path+".topic", t.Topic)
 }
 
 // Sink returns the sink that writes the dead letters.

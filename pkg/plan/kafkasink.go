@@ -79,15 +79,8 @@ var transactionPrefix = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 
 func (c *compiler) checkKafkaSink(k *KafkaSink) {
 	const path = "sink.kafka"
-	if len(k.Brokers) == 0 {
-		c.add(path+".brokers", "there is no broker to ask; write host:port")
-	}
-	for _, broker := range k.Brokers {
-		c.checkBroker(path+".brokers", broker)
-	}
-	if !isTopic(k.Topic) {
-		c.addNoTopic(path+".topic", k.Topic)
-	}
+	c.checkBrokers(path+".brokers", k.Brokers)
+	c.checkTopic(path+".topic", k.Topic)
 	switch k.Partitioner {
 	case "", PartitionerDefault, PartitionerFixed, PartitionerRoundRobin:
 	default:
