@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"pencere/pkg/manifestdir"
-	"pencere/submitter/internal/client"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -91,15 +90,7 @@ func TestDeadLettersToTheEnd(t *testing.T) {
 					parallelism: 2, passThrough: passThrough, restarts: 1000, window: 10 * time.Second, bounded: true, topic: c.topic(all), deadLetters: true,
 				}
 				j := c.submit(s)
-				for range 4 {
-					c.pause(time.Duration(c.random.IntN(150)) * time.Millisecond)
-					c.kill()
-				}
-				j.poll("the jobmanager leads", func() bool {
-					_, err := c.jobs.Job(c.ctx, j.id)
-					return err == nil
-				})
-				j.end(client.Finished)
+				c.killToTheEnd(j, 150*time.Millisecond)
 				want, late, dead := s.judge(all)
 				j.wantRows(want)
 				j.wantDeadLetters(dead)

@@ -140,21 +140,27 @@ func TestExactlyOnceToTheEnd(t *testing.T) {
 				all := c.listings(20_000)
 				s := spec{parallelism: 2, passThrough: passThrough, restarts: 1000, window: 10 * time.Second, bounded: true, topic: c.topic(all)}
 				j := c.submit(s)
-				for range 4 {
-					c.pause(time.Duration(c.random.IntN(150)) * time.Millisecond)
-					c.kill()
-				}
-				j.poll("the jobmanager leads", func() bool {
-					_, err := c.jobs.Job(c.ctx, j.id)
-					return err == nil
-				})
-				j.end(client.Finished)
+				c.killToTheEnd(j, 150*time.Millisecond)
 				want, _ := s.oracle(all)
 				j.wantRows(want)
 				j.nothingHidden()
 			})
 		}
 	}
+}
+
+// killToTheEnd kills something four times, each within a pause from the last, and lets the job end.
+func (c *chaos) killToTheEnd(j job, pause time.Duration) {
+	c.t.Helper()
+	for range 4 {
+		c.pause(time.Duration(c.random.Int64N(int64(pause))))
+		c.kill()
+	}
+	j.poll("the jobmanager leads", func() bool {
+		_, err := c.jobs.Job(c.ctx, j.id)
+		return err == nil
+	})
+	j.end(client.Finished)
 }
 
 // pause lets the job run for a while, so that it is somewhere between two checkpoints.

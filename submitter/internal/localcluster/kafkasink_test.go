@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"pencere/submitter/internal/client"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -108,15 +106,7 @@ func TestKafkaSinkExactlyOnce(t *testing.T) {
 						topic: c.topic(all), deadLetters: true, sink: c.sinkTopics(),
 					}
 					j := c.submit(s)
-					for range 4 {
-						c.pause(time.Duration(c.random.IntN(250)) * time.Millisecond)
-						c.kill()
-					}
-					j.poll("the jobmanager leads", func() bool {
-						_, err := c.jobs.Job(c.ctx, j.id)
-						return err == nil
-					})
-					j.end(client.Finished)
+					c.killToTheEnd(j, 250*time.Millisecond)
 					want, _, dead := s.judge(all)
 					if diff := cmp.Diff(want, c.topicRows(s.sink)); diff != "" {
 						t.Errorf("rows differ (-want +got):\n%s", diff)

@@ -139,9 +139,6 @@ func TestLeaderDies(t *testing.T) {
 			c.check(os.RemoveAll(filepath.Join(dir, fmt.Sprintf("jm%d", leader+1))))
 		}
 		c.check(c.cluster.StartJobManager(leader))
-		if took > 3*time.Second {
-			t.Errorf("the new leader came after %s", took)
-		}
 	}
 	c.finish(j, s, all)
 }
