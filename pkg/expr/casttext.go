@@ -101,6 +101,8 @@ func fitter(to, from sqltype.Type) func(dst []byte, start int) []byte {
 // digits after the point. nil if there is no such cast.
 func textWriter(t sqltype.Type, zone *time.Location) appender {
 	switch t.Kind {
+	case sqltype.JSON:
+		return copyText
 	case sqltype.Boolean:
 		return func(dst []byte, v *vector, i int) []byte {
 			if v.bits.get(i) {

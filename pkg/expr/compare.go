@@ -19,6 +19,9 @@ func bindComparison(b *binder, n *syntax.Call, args []*op) (*op, error) {
 
 // compare returns x operator y, nil if the two cannot be compared.
 func (b *binder) compare(n syntax.Node, operator string, x, y *op) (*op, error) {
+	if x.typ.Kind == sqltype.JSON || y.typ.Kind == sqltype.JSON {
+		return nil, failAt(n, "JSON values cannot be compared: the same value has many texts; compare what JSON_VALUE takes out of them, or CAST(… AS STRING) for the texts")
+	}
 	switch operator {
 	case ">":
 		operator, x, y = "<", y, x

@@ -184,7 +184,7 @@ func (r rounding) bindNumber(b *binder, n *syntax.Call, x *op) *op {
 func bindExtreme(order int) func(*binder, *syntax.Call, []*op) (*op, error) {
 	return func(b *binder, n *syntax.Call, args []*op) (*op, error) {
 		t, ok := mergedType(typesOf(args))
-		if !ok || t.Kind == sqltype.Bytes {
+		if !ok || t.Kind == sqltype.Bytes || t.Kind == sqltype.JSON {
 			return nil, failAt(n, "the arguments of %s have no common type that has an order: %s", n.Name, typeList(typesOf(args)))
 		}
 		for i := range args {

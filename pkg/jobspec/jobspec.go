@@ -6,6 +6,7 @@ package jobspec
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"pencere/pkg/plan"
@@ -49,8 +50,24 @@ func (w *walker) settle() {
 		}
 		w.job.Source.OnError = plan.OnErrorIgnore
 	}
+	w.settleSchema()
 	if !w.wasWritten("restart_strategy") {
 		w.job.Restart = plan.DefaultRestart(w.job.Checkpoint)
+	}
+}
+
+// settleSchema gives the format raw, which needs no schema, the only one that it can have.
+func (w *walker) settleSchema() {
+	const path = "source.schema"
+	misspelt := slices.ContainsFunc(w.errors, func(e Error) bool { return parent(e.Path) == "source" && e.Suggestion == "schema" })
+	switch {
+	case w.wasWritten(path) || !w.wasWritten("source") || w.hasFailed("source") || w.hasFailed(path):
+	case misspelt:
+		w.silence(path)
+	case w.job.Source.Format == plan.FormatRaw:
+		w.job.Source.Schema = plan.RawSchema()
+	default:
+		w.fail(path, w.places["source"].at, "schema is missing: %s", schemaDoc)
 	}
 }
 

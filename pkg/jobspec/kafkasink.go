@@ -33,8 +33,8 @@ var kafkaSinkFields = mapping{
 			shape: one(text("a prefix"), func(j *plan.Job, v string) { j.Sink.Kafka.TransactionPrefix = v }).or(plan.DefaultTransactionPrefix)},
 		{name: "transaction_timeout", doc: "how long the job may be away before the brokers abort what it has not committed; at most their transaction.max.timeout.ms",
 			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Sink.Kafka.TransactionTimeout = v }).or("15m")},
-		{name: "format", doc: "how a record's value is encoded",
-			shape: one(enum("json", "csv"), func(j *plan.Job, v string) { j.Sink.Kafka.Format = v }).or("json")},
+		{name: "format", doc: "how a record's value is encoded; raw writes the bytes of the one column that is selected",
+			shape: one(enum(plan.FormatJSON, plan.FormatCSV, plan.FormatRaw), func(j *plan.Job, v string) { j.Sink.Kafka.Format = v }).or(plan.FormatJSON)},
 		{name: "json", doc: "options of the format json, under Flink's names", shape: mapping{fields: []field{
 			{name: "timestamp-format.standard", doc: "SQL is 2025-03-04 11:55:49, ISO-8601 is 2025-03-04T11:55:49",
 				shape: kafkaSinkOption(enum("SQL", "ISO-8601"), "timestamp-format.standard")},

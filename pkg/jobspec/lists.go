@@ -91,7 +91,7 @@ func (e entriesOf[T]) absent(*plan.Job) {}
 // either is a scalar or a mapping.
 type either struct {
 	scalar  shape
-	mapping mapping
+	mapping shape
 }
 
 func (e either) read(w *walker, path string, node ast.Node) {

@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"pencere/pkg/plan"
@@ -57,8 +58,8 @@ const mostRetained = 1000
 
 var sourceFields = mapping{fields: []field{
 	{name: "kafka", required: true, doc: "topics of a Kafka cluster", shape: kafkaFields},
-	{name: "format", doc: "how a record's value is encoded",
-		shape: one(enum("json"), func(j *plan.Job, v string) { j.Source.Format = v }).or("json")},
+	{name: "format", doc: "how a record's value is encoded: in json, or raw, as bytes of which nothing is known",
+		shape: one(enum(plan.FormatJSON, plan.FormatRaw), func(j *plan.Job, v string) { j.Source.Format = v }).or(plan.FormatJSON)},
 	{name: "json", doc: "options of the format json, under Flink's names", shape: mapping{fields: []field{
 		{name: "timestamp-format.standard", doc: "SQL is 2025-03-04 11:55:49, ISO-8601 is 2025-03-04T11:55:49",
 			shape: sourceOption(enum("SQL", "ISO-8601"), "timestamp-format.standard")},
@@ -70,13 +71,21 @@ var sourceFields = mapping{fields: []field{
 	{name: "on_error", doc: "what becomes of a record that is not as the schema says: fail the job, ignore (a bad field is NULL, a malformed record is left out), skip the record, or hand it to the dead letters",
 		shape: one(enum(string(plan.OnErrorFail), string(plan.OnErrorIgnore), string(plan.OnErrorSkip), string(plan.OnErrorDeadLetter)),
 			func(j *plan.Job, v string) { j.Source.OnError = plan.OnError(v) }).or(string(plan.OnErrorFail))},
-	{name: "schema", required: true, doc: "the columns in order, each with its SQL type, NULL allowed unless NOT NULL follows",
-		shape: entriesOf[sqltype.Type]{columnType(), func(j *plan.Job, name string, t sqltype.Type) {
+	{name: "schema", doc: schemaDoc, shape: either{
+		scalar: one(enum(plan.DocumentColumn), func(j *plan.Job, _ string) { j.Source.Document, j.Source.Schema = true, plan.DocumentSchema() }),
+		mapping: entriesOf[sqltype.Type]{columnType(), func(j *plan.Job, name string, t sqltype.Type) {
 			j.Source.Schema = append(j.Source.Schema, sqltype.Column{Name: name, Type: t})
+		}},
+	}},
+	{name: "metadata", doc: "further columns, each made of what stands beside a record's value: " + strings.Join(plan.KafkaMetadata(), ", "),
+		shape: entriesOf[string]{text("a metadata key"), func(j *plan.Job, name, v string) {
+			j.Source.Metadata = append(j.Source.Metadata, plan.MetadataColumn{Name: name, Key: v})
 		}}},
 	{name: "watermark", doc: "which column holds the event time, and how far rows may be out of order",
 		shape: watermarkFields},
 }}
+
+const schemaDoc = "the columns in order, each with its SQL type, NULL allowed unless NOT NULL follows; or document: the JSON value as a whole is the one column document, of type JSON. For the format raw there is one column of type BYTES, called raw when this is left out"
 
 var watermarkFields = mapping{
 	begin: func(j *plan.Job) { j.Source.Watermark = &plan.Watermark{} },

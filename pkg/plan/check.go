@@ -41,11 +41,7 @@ func (c *compiler) checkSource() {
 	if len(source.Schema) == 0 {
 		c.add("source.schema", "the schema has no column")
 	}
-	if source.Format != "json" {
-		c.add("source.format", "unknown format %q; there is json", source.Format)
-	} else {
-		c.checkJSON(source)
-	}
+	c.checkFormat(source)
 	if w := source.Watermark; w != nil {
 		c.checkMillis("source.watermark.delay", w.Delay, 0)
 		c.checkMillis("source.watermark.idle_after", w.IdleAfter, 0)

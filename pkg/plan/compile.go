@@ -97,6 +97,8 @@ func (c *compiler) rows() scope {
 		}
 		s.columns = append(s.columns, column)
 	}
+	c.program.Decoded = slices.Clip(s.columns)
+	c.metadata(&s)
 	c.program.Source = slices.Clip(s.columns)
 	for _, computed := range c.job.Compute {
 		path := "compute." + computed.Name

@@ -275,6 +275,36 @@ func TestProblems(t *testing.T) {
 			`source.on_error: unknown mode "panic"`, "source.json.fail-on-missing-field: perhaps", "source.json.timestamp-format: unknown",
 			"sink.csv.field-delimiter: not one character", "sink.csv.line-delimiter: unknown",
 		}},
+		"documents": {func(j *plan.Job) {
+			j.Source.Document, j.Source.FormatOptions = true, map[string]string{"timestamp-format.standard": "SQL"}
+			j.Source.Schema = append(j.Source.Schema, sqltype.Column{Name: "doc", Type: sqltype.JSONType})
+			j.Source.Metadata = []plan.MetadataColumn{{Name: "at", Key: "ofset"}, {Name: "id", Key: "offset"}, {Name: "h", Key: "headers."}}
+			j.Compute = append(j.Compute, plan.NamedExpr{Name: "uses", Expr: "at + 1"}, plan.NamedExpr{Name: "same", Expr: "doc = doc"})
+			j.Window.GroupBy = append(j.Window.GroupBy, "doc")
+			j.Window.Aggregates = []plan.NamedExpr{{Name: "n", Expr: "COUNT(doc)"}, {Name: "m", Expr: "MAX(doc)"}}
+		}, []string{
+			"source.schema: a document is the one column document of type JSON NOT NULL", "source.json.timestamp-format.standard: says nothing about a document",
+			`source.metadata.at: unknown metadata "ofset"`, "source.metadata.id: already a column id", `source.metadata.h: unknown metadata "headers."`,
+			"compute.same: JSON values cannot be compared", "window.group_by[6]: cannot be grouped by column doc, which is JSON", "window.aggregates.m: MAX cannot order values of type JSON",
+		}},
+		"raw": {func(j *plan.Job) {
+			*j = plan.Job{
+				Name: "raw", MaxParallelism: 1, TimeZone: "UTC", Checkpoint: j.Checkpoint, Restart: j.Restart,
+				Source: plan.Source{
+					Kafka: j.Source.Kafka, Format: plan.FormatRaw, OnError: plan.OnErrorSkip, FormatOptions: map[string]string{"ignore-parse-errors": "false"},
+					Schema: sqltype.Schema{{Name: "line", Type: sqltype.StringType}},
+				},
+				Sink: plan.Sink{Kafka: &plan.KafkaSink{Brokers: []string{"b:1"}, Topic: "t", Format: plan.FormatRaw, Delivery: plan.DeliveryAtLeastOnce}},
+			}
+			j.Compute = []plan.NamedExpr{{Name: "n", Expr: "1"}}
+		}, []string{
+			"source.schema.line: BYTES, not STRING", "source.on_error: skip never happens", "source.json.ignore-parse-errors: belongs to the format json",
+			"sink.kafka.format: raw writes one column, and the result has 2: line, n",
+		}},
+		"raw sink": {func(j *plan.Job) {
+			j.Select = []plan.NamedExpr{{Name: "price", Expr: "price"}}
+			j.Sink = plan.Sink{Kafka: &plan.KafkaSink{Brokers: []string{"b:1"}, Topic: "t", Format: plan.FormatRaw, Delivery: plan.DeliveryAtLeastOnce}}
+		}, []string{"sink.kafka.format: raw writes BYTES, STRING or JSON, and column price is BIGINT; select CAST(price AS STRING)"}},
 		"backoff": {func(j *plan.Job) {
 			j.Restart = plan.RestartStrategy{Type: plan.RestartExponential, InitialBackoff: time.Hour, MaxBackoff: time.Minute, Multiplier: 0.5, Jitter: 2, MaxAttempts: -1}
 		}, []string{

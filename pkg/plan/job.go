@@ -45,12 +45,16 @@ type NamedExpr struct {
 // Source says where records come from and how they become rows. Just one of the connectors is set.
 type Source struct {
 	Kafka  *KafkaSource
-	Format string // "json"
+	Format string // FormatJSON or FormatRaw
+	// Document says that a record's JSON value as a whole is the one column of Schema, instead of an object that has a field for each.
+	Document bool
 	// FormatOptions are the format's options under Flink's names, without the format's prefix.
 	FormatOptions map[string]string
 	OnError       OnError
 	Schema        sqltype.Schema
-	Watermark     *Watermark // nil: no event time; required by a window
+	// Metadata are further columns, behind those of Schema, that come from beside a record's value.
+	Metadata  []MetadataColumn
+	Watermark *Watermark // nil: no event time; required by a window
 }
 
 // OnError says what becomes of a record that the format cannot decode.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"pencere/pkg/expr"
@@ -28,7 +29,7 @@ type KafkaSink struct {
 	TransactionPrefix string
 	// TransactionTimeout is how long a transaction may last before the broker aborts it.
 	TransactionTimeout time.Duration
-	Format             string // "json" or "csv"
+	Format             string // FormatJSON, FormatCSV or FormatRaw
 	// FormatOptions are the format's options under Flink's names, without the format's prefix.
 	FormatOptions map[string]string
 	// Properties are further client settings under Kafka's names.
@@ -129,15 +130,16 @@ func (c *compiler) checkDelivery(k *KafkaSink) {
 
 func (c *compiler) checkSinkFormat(k *KafkaSink) {
 	switch k.Format {
-	case "json":
+	case FormatJSON:
 		c.checkOptions("sink.kafka.json", k.FormatOptions, func(flink map[string]string) error {
 			_, err := json.ParseEncodeOptions(flink)
 			return err
 		})
-	case "csv":
+	case FormatCSV:
 		c.checkCSV("sink.kafka.csv", k.FormatOptions)
+	case FormatRaw:
 	default:
-		c.add("sink.kafka.format", "unknown format %q; there are json and csv", k.Format)
+		c.add("sink.kafka.format", "unknown format %q; there are json, csv and raw", k.Format)
 	}
 }
 
@@ -147,12 +149,28 @@ func (c *compiler) record(result, rows scope) {
 	if k == nil {
 		return
 	}
+	if k.Format == FormatRaw {
+		c.checkRawSink()
+	}
 	c.program.Record = &RecordProgram{}
 	if k.Key != "" {
 		c.program.Record.Key = c.bytesOf(result, rows, "sink.kafka.key", k.Key)
 	}
 	for _, header := range k.Headers {
 		c.program.Record.Headers = append(c.program.Record.Headers, c.bytesOf(result, rows, "sink.kafka.headers."+header.Name, header.Expr))
+	}
+}
+
+// checkRawSink demands the one column whose bytes are the records' values.
+func (c *compiler) checkRawSink() {
+	const path = "sink.kafka.format"
+	columns := c.program.Sink
+	switch {
+	case len(columns) == 0: // what is wrong with them was said
+	case len(columns) > 1:
+		c.add(path, "raw writes one column, and the result has %d: %s; select one", len(columns), strings.Join(columns.Names(), ", "))
+	case !columns[0].Type.IsText() && columns[0].Type.Kind != sqltype.Bytes && columns[0].Type.Kind != sqltype.JSON:
+		c.add(path, "raw writes BYTES, STRING or JSON, and column %s is %s; select CAST(%s AS STRING)", columns[0].Name, columns[0].Type, quote(columns[0].Name))
 	}
 }
 

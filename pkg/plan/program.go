@@ -15,9 +15,9 @@ type Program struct {
 	Job Job
 	// Zone is the session time zone.
 	Zone *time.Location
-	// Source is the row type that the format decodes; Rows adds the computed columns.
-	Source, Rows sqltype.Schema
-	Compute      []*expr.Program // Compute[i] makes column len(Source)+i of Rows, over the columns before it
+	// Decoded is the row type that the format decodes; Source adds the metadata columns, Rows the computed ones.
+	Decoded, Source, Rows sqltype.Schema
+	Compute               []*expr.Program // Compute[i] makes column len(Source)+i of Rows, over the columns before it
 	// TimeColumn is the event-time column in Rows, -1 without a watermark.
 	TimeColumn int
 	Where      *expr.Program // over Rows; nil keeps all

@@ -73,6 +73,9 @@ func (c *compiler) keys(w *Window, rows scope) scope {
 			c.addUnknown(path, fmt.Sprintf("unknown column %q", name), nearest.Name(name, rows.names()))
 		case result.knows(name):
 			c.add(path, "column %s is there twice", name)
+		case rows.columns[column].Type.Kind == sqltype.JSON:
+			c.add(path, "rows cannot be grouped by column %s, which is JSON: the same value has many texts; group by what JSON_VALUE takes out of it, in a column under compute", name)
+			result.broken = append(result.broken, name)
 		case c.checkWindowName(result, path, name):
 			result.columns = append(result.columns, rows.columns[column])
 			c.program.Window.Keys = append(c.program.Window.Keys, column)
@@ -135,7 +138,7 @@ func aggregateType(function string, t sqltype.Type) (result sqltype.Type, proble
 			return sqltype.DecimalType(sqltype.MaxDecimalPrecision, max(6, t.Scale)), ""
 		}
 	case "MIN", "MAX":
-		if t.Kind == sqltype.Bytes || unfit(t) != "" {
+		if t.Kind == sqltype.Bytes || t.Kind == sqltype.JSON || unfit(t) != "" {
 			return t, fmt.Sprintf("%s cannot order values of type %s", function, t)
 		}
 		return t, ""

@@ -17,7 +17,7 @@ type parameters struct {
 }
 
 // names are the spellings that a schema may use. Flink's own synonyms are taken; its types without a place
-// here (ARRAY, MAP, ROW, …) are refused by name.
+// here (ARRAY, MAP, ROW, …) are refused by name. JSON is the one type that Flink does not have.
 var names = map[string]parameters{
 	"BOOLEAN":       {kind: Boolean},
 	"TINYINT":       {kind: TinyInt},
@@ -39,6 +39,7 @@ var names = map[string]parameters{
 	"DATE":          {kind: Date},
 	"TIME":          {kind: Time, first: "precision", min: 0, max: MaxTimePrecision, byDefault: 0},
 	"TIMESTAMP":     {kind: Timestamp, first: "precision", min: 0, max: MaxTimePrecision, byDefault: 6},
+	"JSON":          {kind: JSON},
 	"TIMESTAMP_LTZ": {kind: TimestampLTZ, first: "precision", min: 0, max: MaxTimePrecision, byDefault: 6},
 }
 

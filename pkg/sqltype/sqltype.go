@@ -14,8 +14,8 @@ import (
 // Kind is the root of a type: the type without its length, precision, scale and nullability.
 type Kind uint8
 
-// The kinds, in the order of Flink's documentation. Null is the type of the bare literal NULL; the two
-// intervals exist in expressions only and cannot be declared for a column.
+// The kinds, in the order of Flink's documentation. JSON is not Flink's: a JSON value of any kind, nested or not, whose text is kept as it
+// was read. Null is the type of the bare literal NULL; the two intervals exist in expressions only and cannot be declared for a column.
 const (
 	Invalid Kind = iota
 	Boolean
@@ -33,6 +33,7 @@ const (
 	Time
 	Timestamp
 	TimestampLTZ
+	JSON
 	IntervalYearMonth
 	IntervalDayTime
 	Null
@@ -70,6 +71,7 @@ var (
 	StringType   = Type{Kind: VarChar, Length: MaxLength}
 	BytesType    = Type{Kind: Bytes, Length: MaxLength}
 	DateType     = Type{Kind: Date}
+	JSONType     = Type{Kind: JSON}
 	NullType     = Type{Kind: Null}
 )
 
@@ -95,6 +97,7 @@ func TimestampLTZType(precision int) Type { return Type{Kind: TimestampLTZ, Prec
 //     (wall clock or UTC), the low word the nanoseconds within that millisecond, 0 to 999,999. This is Flink's
 //     TimestampData: nine digits at any precision and years beyond those that 64 bits of nanoseconds can count.
 //     A signed comparison of the 128 bits is chronological order. See TimestampValue.
+//   - JSON is the value's text: valid JSON (RFC 8259) in UTF-8, without blanks around it.
 //   - INTERVAL YEAR TO MONTH counts months, INTERVAL DAY TO SECOND milliseconds.
 var layouts = [...]struct {
 	name  string
@@ -115,6 +118,7 @@ var layouts = [...]struct {
 	Time:              {"TIME", arrow.FixedWidthTypes.Time32ms},
 	Timestamp:         {"TIMESTAMP", timestampArrow},
 	TimestampLTZ:      {"TIMESTAMP_LTZ", timestampArrow},
+	JSON:              {"JSON", arrow.BinaryTypes.String},
 	IntervalYearMonth: {"INTERVAL YEAR TO MONTH", arrow.PrimitiveTypes.Int32},
 	IntervalDayTime:   {"INTERVAL DAY TO SECOND", arrow.PrimitiveTypes.Int64},
 	Null:              {"NULL", arrow.Null},

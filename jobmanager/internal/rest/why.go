@@ -95,8 +95,9 @@ func sourceOf(j view.Job) why.Source {
 
 // isInstant reports whether a column of the source is an instant and no wall clock.
 func isInstant(p plan.Job, column string) bool {
-	i := p.Source.Schema.Index(column)
-	return i >= 0 && p.Source.Schema[i].Type.Kind == sqltype.TimestampLTZ
+	columns := p.Source.Columns()
+	i := columns.Index(column)
+	return i >= 0 && columns[i].Type.Kind == sqltype.TimestampLTZ
 }
 
 func vertexFacts(v view.Vertex) why.Vertex {

@@ -45,7 +45,7 @@ func newCell(t sqltype.Type, o Options, q *quoting) cell {
 			return &scientificCell{scale: t.Scale, quoting: q}
 		}
 		return &decimalCell{scale: t.Scale}
-	case sqltype.Char, sqltype.VarChar:
+	case sqltype.Char, sqltype.VarChar, sqltype.JSON:
 		return &textCell{quoting: q}
 	case sqltype.Bytes:
 		return &bytesCell{quoting: q}

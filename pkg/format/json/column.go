@@ -20,7 +20,7 @@ type column struct {
 	typ   sqltype.Type
 	arrow arrow.DataType
 	width int // bytes of one of values; 0 for BOOLEAN, whose values are bits
-	// isText says that values are offsets into text: CHAR, VARCHAR, STRING and BYTES.
+	// isText says that values are offsets into text: CHAR, VARCHAR, STRING, BYTES and JSON.
 	isText bool
 	limit  int             // of used
 	layout timestampLayout // of TIMESTAMP and TIMESTAMP_LTZ
@@ -82,7 +82,7 @@ func (b *buffer) room(alloc memory.Allocator, from, n int) []byte {
 func newColumn(c sqltype.Column, format TimestampFormat) column {
 	return column{
 		name: c.Name, typ: c.Type, arrow: c.Type.Arrow(), width: widthOf(c.Type.Kind),
-		isText: c.Type.IsText() || c.Type.Kind == sqltype.Bytes,
+		isText: c.Type.IsText() || c.Type.Kind == sqltype.Bytes || c.Type.Kind == sqltype.JSON,
 		limit:  math.MaxInt32, // what Arrow's offsets can count
 		layout: layoutOf(format, c.Type.Kind == sqltype.TimestampLTZ),
 	}

@@ -64,7 +64,7 @@ func checkSchema(schema sqltype.Schema) error {
 			return fmt.Errorf("json: column %q is declared twice", c.Name)
 		case !utf8.ValidString(c.Name):
 			return fmt.Errorf("json: column name %q is not valid UTF-8", c.Name)
-		case c.Type.Kind < sqltype.Boolean || c.Type.Kind > sqltype.TimestampLTZ:
+		case c.Type.Kind < sqltype.Boolean || c.Type.Kind > sqltype.JSON:
 			return fmt.Errorf("json: column %q cannot be read as %s", c.Name, c.Type)
 		}
 		seen[c.Name] = true
@@ -192,6 +192,9 @@ func (d *Decoder) member(b []byte, i int) int {
 	}
 	if i = skipBlanks(b, i); i == len(b) {
 		return d.scanner.malformed(i, endsEarly)
+	}
+	if c.typ.Kind == sqltype.JSON {
+		return d.documentValue(c, b, i)
 	}
 	switch first := b[i]; {
 	case first == '"':

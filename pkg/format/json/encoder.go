@@ -142,6 +142,10 @@ func encoderOf(t sqltype.Type, o EncodeOptions) encodeValue {
 		return encodeDecimal(t.Scale, o.PlainDecimal)
 	case sqltype.Char, sqltype.VarChar:
 		return encodeText
+	case sqltype.JSON:
+		return func(dst []byte, values arrow.Array, row int) ([]byte, error) {
+			return append(dst, values.(*array.String).Value(row)...), nil
+		}
 	case sqltype.Bytes:
 		return func(dst []byte, values arrow.Array, row int) ([]byte, error) {
 			dst = base64.StdEncoding.AppendEncode(append(dst, '"'), values.(*array.Binary).Value(row))

@@ -1,6 +1,7 @@
 package json
 
 import (
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -141,4 +142,9 @@ func sextet(c byte) byte {
 		return 63
 	}
 	return 64
+}
+
+// AppendText appends a text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
+func AppendText(dst []byte, text string) []byte {
+	return appendQuoted(dst, []byte(strings.ToValidUTF8(text, "\ufffd")))
 }

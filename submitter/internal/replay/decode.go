@@ -50,7 +50,13 @@ func newDecoder(source plan.Source) (*decoder, error) {
 	default:
 		return nil, unsupported("on_error: %s", d.onError)
 	}
+	if source.Format != plan.FormatJSON || source.Document || len(source.Metadata) > 0 {
+		return nil, unsupported("records that are not JSON objects alone")
+	}
 	for i, column := range d.schema {
+		if column.Type.Kind == sqltype.JSON {
+			return nil, unsupported("a column of type %s", column.Type)
+		}
 		d.positions[column.Name] = i
 	}
 	return d, nil

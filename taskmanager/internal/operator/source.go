@@ -37,10 +37,11 @@ type Source struct {
 	out      Output
 	counters *Counters
 
-	decoder *json.Decoder
-	compute []*expr.Evaluator
-	schemas []*arrow.Schema // of rows with the computed columns up to each
-	where   *expr.Evaluator
+	decoder  decoder
+	metadata *metadata
+	compute  []*expr.Evaluator
+	schemas  []*arrow.Schema // of rows with the computed columns up to each
+	where    *expr.Evaluator
 
 	assigner *window.Assigner // nil without a window
 	assigned window.Assigned
@@ -49,7 +50,7 @@ type Source struct {
 	dead     DeadLetters   // nil when none are handed over
 
 	offsets []int64       // of the rows in the decoder
-	bytes   int           // of the records in the decoder
+	bytes   int           // of the records in the decoder, as far as they are in its batch
 	records []*kgo.Record // of the rows in the decoder, when late ones are handed over
 	keep    []int32
 }
@@ -64,16 +65,11 @@ type splitTime struct {
 
 // NewSource returns the chain of a program's source vertex. Batches take their memory from alloc.
 func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.Allocator) (*Source, error) {
-	options, err := json.ParseOptions(p.Job.Source.FormatOptions)
+	decoder, err := newDecoder(p, alloc)
 	if err != nil {
-		return nil, fmt.Errorf("json options: %w", err)
+		return nil, err
 	}
-	options.OnError = onError[p.Job.Source.OnError]
-	decoder, err := json.NewDecoder(p.Source, options, alloc)
-	if err != nil {
-		return nil, fmt.Errorf("json decoder: %w", err)
-	}
-	s := &Source{program: p, alloc: alloc, out: out, counters: counters, decoder: decoder}
+	s := &Source{program: p, alloc: alloc, out: out, counters: counters, decoder: decoder, metadata: newMetadata(p, alloc)}
 	for i, program := range p.Compute {
 		s.compute = append(s.compute, program.NewEvaluator())
 		s.schemas = append(s.schemas, p.Rows[:len(p.Source)+i+1].Arrow())
@@ -87,16 +83,14 @@ func NewSource(p *plan.Program, out Output, counters *Counters, alloc memory.All
 	return s, nil
 }
 
-// onError are the decoder's modes. With dead letters the decoder must say what is wrong, as it does when it fails.
-var onError = map[plan.OnError]json.OnError{
-	plan.OnErrorFail: json.Fail, plan.OnErrorIgnore: json.Ignore, plan.OnErrorSkip: json.Skip, plan.OnErrorDeadLetter: json.Fail,
-}
-
 // HandOver gives the chain a place for dead letters. A job with dead letters must have one before its first record.
 func (s *Source) HandOver(to DeadLetters) { s.dead = to }
 
 // Release gives back the memory of a chain that will not be used any more.
-func (s *Source) Release() { s.decoder.Release() }
+func (s *Source) Release() {
+	s.decoder.Release()
+	s.metadata.release()
+}
 
 // AddSplit makes room for a split that goes on from a checkpoint or begins. Records and Watermark call it by the count of
 // those added before.
@@ -168,8 +162,9 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 		s.ledger.Of(s.splits[split].number).Skipped++
 		return nil
 	}
+	s.metadata.append(r)
 	s.offsets = append(s.offsets, r.Offset)
-	s.bytes += len(r.Value)
+	s.bytes += len(r.Value) + s.metadata.size(r)
 	if s.keepsLate() {
 		s.records = append(s.records, r)
 	}
@@ -206,7 +201,7 @@ func (s *Source) flush(ctx context.Context, split int) error {
 		clear(s.records)
 		s.offsets, s.records, s.bytes = s.offsets[:0], s.records[:0], 0
 	}()
-	batch, err := s.computed(s.decoder.NewBatch(), rows.Origin)
+	batch, err := s.computed(s.metadata.with(s.decoder.NewBatch()), rows.Origin)
 	if err != nil {
 		return err
 	}

@@ -84,10 +84,13 @@ type rowEncoder interface {
 	AppendRow(dst []byte, batch arrow.RecordBatch, row int) ([]byte, error)
 }
 
-// newRowEncoder returns the encoder of a sink's format.
+// newRowEncoder returns the encoder of a sink's format, nil for the format raw, whose values are there already.
 func newRowEncoder(p *plan.Program) (rowEncoder, error) {
 	sink := p.Job.Sink.Kafka
-	if sink.Format == "csv" {
+	switch sink.Format {
+	case plan.FormatRaw:
+		return nil, nil
+	case plan.FormatCSV:
 		options, err := csv.ParseOptions(sink.FormatOptions)
 		if err != nil {
 			return nil, fmt.Errorf("csv options: %w", err)
@@ -124,7 +127,7 @@ func (l lineless) AppendRow(dst []byte, batch arrow.RecordBatch, row int) ([]byt
 // kafkaTarget writes each row as a record.
 type kafkaTarget struct {
 	topic
-	encoder  rowEncoder
+	encoder  rowEncoder      // nil when the only column is the values
 	key      *expr.Evaluator // nil writes no keys
 	headers  []*expr.Evaluator
 	names    []string // of headers
@@ -186,6 +189,9 @@ func (t *kafkaTarget) Write(ctx context.Context, rows Rows, result arrow.RecordB
 
 // values encodes the rows, all into the same memory.
 func (t *kafkaTarget) values(records []kgo.Record, result arrow.RecordBatch) (err error) {
+	if t.encoder == nil {
+		return copies(result.Column(0), func(row int, value []byte) { records[row].Value = value })
+	}
 	var buffer []byte
 	ends := make([]int, len(records))
 	for row := range records {
@@ -205,13 +211,21 @@ func (t *kafkaTarget) values(records []kgo.Record, result arrow.RecordBatch) (er
 // errNoBytes is that of an expression whose type the planner should have refused.
 var errNoBytes = errors.New("its values are neither text nor bytes")
 
-// each calls to with copies of an expression's values, nil for NULL.
+// each is copies for the values of an expression.
 func (t *kafkaTarget) each(rows Rows, of *expr.Evaluator, name string, to func(row int, value []byte)) error {
 	column, err := of.Eval(rows.Batch, t.alloc)
 	if err != nil {
 		return rows.Origin.rowError(name, err)
 	}
 	defer column.Release()
+	if err := copies(column, to); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// copies calls to with copies of a column's values, nil for NULL.
+func copies(column arrow.Array, to func(row int, value []byte)) error {
 	for row := range column.Len() {
 		if column.IsNull(row) {
 			to(row, nil)
@@ -223,7 +237,7 @@ func (t *kafkaTarget) each(rows Rows, of *expr.Evaluator, name string, to func(r
 		case *array.Binary:
 			to(row, append([]byte{}, column.Value(row)...))
 		default:
-			return fmt.Errorf("%s: %w", name, errNoBytes)
+			return errNoBytes
 		}
 	}
 	return nil
