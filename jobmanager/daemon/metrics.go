@@ -7,6 +7,7 @@ import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/view"
+	"pencere/pkg/ledger"
 	"pencere/pkg/monitoring"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,7 +63,11 @@ var (
 			return float64(j.now.UnixMilli()-j.Checkpoints.LatestCompleted.Ended) / 1e3
 		})).
 		Gauge("ledger_balanced", "Whether all records of every checkpoint are accounted for: 1, or 0.",
-			func(j observedJob) float64 { return monitoring.Bool(j.Imbalance == "") })
+			func(j observedJob) float64 { return monitoring.Bool(j.Imbalance == "") }).
+		Gauge("lost_records", "Records that were gone from Kafka before the job read them, in the ledger of the newest checkpoint.",
+			accounted(func(total ledger.Entry) int64 { return total.Lost })).
+		Gauge("truncations", "How often a partition was found cut or made anew, in the ledger of the newest checkpoint.",
+			accounted(func(total ledger.Entry) int64 { return total.Truncations }))
 
 	statusMetrics = monitoring.NewGroup[bool]("job_", append(jobLabels, "status")...).
 			Gauge("status", "1 for the status that the job has, 0 for all others.", monitoring.Bool)
@@ -93,6 +98,16 @@ func lastCheckpoint(value func(observedJob) float64) func(observedJob) float64 {
 			return math.NaN()
 		}
 		return value(j)
+	}
+}
+
+// accounted tells nothing before the first ledger.
+func accounted(value func(total ledger.Entry) int64) func(observedJob) float64 {
+	return func(j observedJob) float64 {
+		if j.LedgerCheckpoint == 0 {
+			return math.NaN()
+		}
+		return float64(value(j.Ledger.Total()))
 	}
 }
 

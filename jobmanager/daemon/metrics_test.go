@@ -48,7 +48,8 @@ func aJob() view.Job {
 		},
 		LedgerCheckpoint: 17,
 		Ledger: ledger.Ledger{
-			{Split: 0, Read: 10, Emitted: 4, Filtered: 1, Late: 1, DeadLettered: 1, Skipped: 1, Collapsed: 1, Open: 1}, {Split: 1, Read: 2, Emitted: 2},
+			{Split: 0, Read: 10, Emitted: 4, Filtered: 1, Late: 1, DeadLettered: 1, Skipped: 1, Collapsed: 1, Open: 1},
+			{Split: 1, Read: 2, Emitted: 2, Lost: 7, Truncations: 1},
 		},
 	}
 }
@@ -105,7 +106,13 @@ func TestLedgerMetrics(t *testing.T) {
 		pencere_job_ledger_records{fate="open",job_id="j",job_name="cars"} 1
 		pencere_job_ledger_records{fate="read",job_id="j",job_name="cars"} 12
 		pencere_job_ledger_records{fate="skipped",job_id="j",job_name="cars"} 1
-	`, "pencere_job_ledger_balanced", "pencere_job_ledger_records")
+		# HELP pencere_job_lost_records Records that were gone from Kafka before the job read them, in the ledger of the newest checkpoint.
+		# TYPE pencere_job_lost_records gauge
+		pencere_job_lost_records{job_id="j",job_name="cars"} 7
+		# HELP pencere_job_truncations How often a partition was found cut or made anew, in the ledger of the newest checkpoint.
+		# TYPE pencere_job_truncations gauge
+		pencere_job_truncations{job_id="j",job_name="cars"} 1
+	`, "pencere_job_ledger_balanced", "pencere_job_ledger_records", "pencere_job_lost_records", "pencere_job_truncations")
 }
 
 func TestSlotMetrics(t *testing.T) {

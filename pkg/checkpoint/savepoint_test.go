@@ -21,7 +21,7 @@ var exampleMetadata = checkpoint.Metadata{
 
 // Every version of a savepoint that there ever was is read. The file of a version is never written again.
 func TestMetadataVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v3.savepoint")
+	newest := filepath.Join("testdata", "v4.savepoint")
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, exampleMetadata.Encode(), 0o644); err != nil {
 			t.Fatal(err)
@@ -31,8 +31,11 @@ func TestMetadataVersions(t *testing.T) {
 	first.Checkpoint = inVersion2() // the version of its subtasks' states
 	second := exampleMetadata
 	second.Checkpoint = inVersion3()
+	third := exampleMetadata
+	third.Checkpoint = inVersion4()
 	for file, want := range map[string]checkpoint.Metadata{
-		filepath.Join("testdata", "v1.savepoint"): first, filepath.Join("testdata", "v2.savepoint"): second, newest: exampleMetadata,
+		filepath.Join("testdata", "v1.savepoint"): first, filepath.Join("testdata", "v2.savepoint"): second,
+		filepath.Join("testdata", "v3.savepoint"): third, newest: exampleMetadata,
 	} {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"pencere/pkg/ledger"
 )
@@ -19,11 +20,13 @@ const (
 	tagDeadLetters
 	tagTransactions
 	tagDeadLetterTransactions
+	tagLosses
 )
 
 var stateSections = [...]string{
 	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSinkV1: "sink", tagLedger: "ledger",
 	tagSink: "sink", tagDeadLetters: "dead letters", tagTransactions: "transactions", tagDeadLetterTransactions: "transactions of dead letters",
+	tagLosses: "losses",
 }
 
 // Encode returns the bytes of a state, for an ack and for what keeps it.
@@ -51,6 +54,9 @@ func (s State) Encode() []byte {
 	}
 	if len(s.Ledger) > 0 {
 		dst = appendSection(dst, tagLedger, appendLedger(nil, s.Ledger))
+	}
+	if losses := lossesOf(s.Ledger); len(losses) > 0 {
+		dst = appendSection(dst, tagLosses, appendLosses(nil, losses))
 	}
 	return appendSection(dst, tagEnd, nil)
 }
@@ -86,7 +92,9 @@ func DecodeState(data []byte) (State, error) {
 		case tagDeadLetters:
 			s.DeadLetters.readFiles(d, readPartFile)
 		case tagLedger:
-			s.Ledger = readLedger(d)
+			s.Ledger.Merge(readLedger(d))
+		case tagLosses:
+			s.Ledger.Merge(readLosses(d))
 		}
 		return d.Finish()
 	})
@@ -246,9 +254,37 @@ func readLedger(d *Decoder) ledger.Ledger {
 			counts[j] = d.Varint()
 		}
 		l[i] = ledger.EntryOf(split, counts)
-		if i > 0 && d.Err() == nil && l[i-1].Split >= split {
-			d.Fail("split %d follows split %d", split, l[i-1].Split)
-		}
+		checkOrder(d, l, i)
+	}
+	return l
+}
+
+// checkOrder fails unless entry i is of a later split than the one before.
+func checkOrder(d *Decoder, l ledger.Ledger, i int) {
+	if i > 0 && d.Err() == nil && l[i-1].Split >= l[i].Split {
+		d.Fail("split %d follows split %d", l[i].Split, l[i-1].Split)
+	}
+}
+
+// lossesOf returns the entries that have lost something.
+func lossesOf(l ledger.Ledger) ledger.Ledger {
+	return slices.DeleteFunc(slices.Clone(l), func(e ledger.Entry) bool { return e.Lost == 0 && e.Truncations == 0 })
+}
+
+func appendLosses(dst []byte, l ledger.Ledger) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(l)))
+	for _, e := range l {
+		dst = binary.AppendUvarint(dst, uint64(e.Split))
+		dst = binary.AppendVarint(binary.AppendVarint(dst, e.Lost), e.Truncations)
+	}
+	return dst
+}
+
+func readLosses(d *Decoder) ledger.Ledger {
+	l := make(ledger.Ledger, d.Count(3))
+	for i := range l {
+		l[i] = ledger.Entry{Split: int32(d.Int(math.MaxInt32)), Lost: d.Varint(), Truncations: d.Varint()}
+		checkOrder(d, l, i)
 	}
 	return l
 }

@@ -30,7 +30,7 @@ var example = checkpoint.Checkpoint{
 		},
 		Ledger: ledger.Ledger{
 			{Split: 0, Read: 100, Filtered: 10, Late: 5, DeadLettered: 2, Skipped: 3},
-			{Split: 7, Read: 12},
+			{Split: 7, Read: 12, Lost: 1 << 33, Truncations: 2},
 		},
 		DeadLetters: checkpoint.Sink{
 			Next: 4,
@@ -61,10 +61,22 @@ var example = checkpoint.Checkpoint{
 
 var update = flag.Bool("update", false, "write the files of the newest version that testdata lacks")
 
-// inVersion3 returns the example without what the third version lacked.
-func inVersion3() checkpoint.Checkpoint {
+// inVersion4 returns the example without what the fourth version lacked.
+func inVersion4() checkpoint.Checkpoint {
 	c := example
 	c.States = slices.Clone(c.States)
+	for i := range c.States {
+		c.States[i].Ledger = slices.Clone(c.States[i].Ledger)
+		for j := range c.States[i].Ledger {
+			c.States[i].Ledger[j].Lost, c.States[i].Ledger[j].Truncations = 0, 0
+		}
+	}
+	return c
+}
+
+// inVersion3 returns the example without what the third version lacked.
+func inVersion3() checkpoint.Checkpoint {
+	c := inVersion4()
 	for i := range c.States {
 		c.States[i].Sink.Transactions, c.States[i].DeadLetters.Transactions = nil, nil
 	}
@@ -95,10 +107,10 @@ func inVersion1() checkpoint.Checkpoint {
 
 // Every version that there ever was is read, to the same values. The file of a version is never written again.
 func TestVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v4.checkpoint")
+	newest := filepath.Join("testdata", "v5.checkpoint")
 	older := map[string]checkpoint.Checkpoint{
 		filepath.Join("testdata", "v1.checkpoint"): inVersion1(), filepath.Join("testdata", "v2.checkpoint"): inVersion2(),
-		filepath.Join("testdata", "v3.checkpoint"): inVersion3(),
+		filepath.Join("testdata", "v3.checkpoint"): inVersion3(), filepath.Join("testdata", "v4.checkpoint"): inVersion4(),
 	}
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, example.Encode(), 0o644); err != nil {
@@ -143,7 +155,11 @@ func drawState(t *rapid.T) checkpoint.State {
 		for i := range counts {
 			counts[i] = offset.Draw(t, "count")
 		}
-		s.Ledger = append(s.Ledger, ledger.EntryOf(number, counts))
+		entry := ledger.EntryOf(number, counts)
+		if rapid.Bool().Draw(t, "loses") {
+			entry.Lost, entry.Truncations = offset.Draw(t, "lost"), offset.Draw(t, "truncations")
+		}
+		s.Ledger = append(s.Ledger, entry)
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "keyed") {
 		k := checkpoint.Keyed{KeyGroups: checkpoint.KeyGroups{First: i * 10, Last: i*10 + 9}}
@@ -220,7 +236,7 @@ func TestCorrupt(t *testing.T) {
 		{"it does not begin as state does", func([]byte) []byte { return nil }},
 		{"it does not begin as state does", func(b []byte) []byte { b[0] = 'X'; return b }},
 		{"subtask state is corrupt: it is a checkpoint manifest", func([]byte) []byte { return example.Encode() }},
-		{"subtask state has version 5, this program reads 1 to 4: use a newer one", func(b []byte) []byte { b[5] = 5; return b }},
+		{"subtask state has version 6, this program reads 1 to 5: use a newer one", func(b []byte) []byte { b[5] = 6; return b }},
 		{"it ends in the middle", func(b []byte) []byte { return b[:len(b)-1] }},
 		{"1 bytes follow its end", func(b []byte) []byte { return append(b, 0) }},
 		{"the checksum of section 1 differs", func(b []byte) []byte { b[25] ^= 1; return b }},

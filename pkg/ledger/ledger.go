@@ -5,6 +5,8 @@
 //
 //	read = emitted + filtered + late + dead-lettered + skipped + collapsed + open
 //
+// What was gone before it could be read is counted beside that.
+//
 // The package is pure; nothing in it is safe for concurrent use.
 package ledger
 
@@ -28,6 +30,11 @@ type Entry struct {
 	Skipped      int64 // records that never were a row: without a value (a tombstone), or not decodable and dropped as the job wishes
 	Collapsed    int64 // rows folded into a group that another row had opened
 	Open         int64 // groups that wait in an open window, each for its first row: that row's split is the group's
+
+	// Lost counts offsets whose records were gone before they were read, where the job goes on all the same. They are not in Read.
+	Lost int64
+	// Truncations counts how often the split was found cut or made anew. How many records are gone by that nobody knows.
+	Truncations int64
 }
 
 // Add adds the counts of another entry. Which split that is of makes no difference.
@@ -40,6 +47,8 @@ func (e *Entry) Add(other Entry) {
 	e.Skipped += other.Skipped
 	e.Collapsed += other.Collapsed
 	e.Open += other.Open
+	e.Lost += other.Lost
+	e.Truncations += other.Truncations
 }
 
 // Difference returns how many records were read beyond those accounted for: positive when records are missing, negative when
@@ -48,12 +57,12 @@ func (e Entry) Difference() int64 {
 	return e.Read - e.Emitted - e.Filtered - e.Late - e.DeadLettered - e.Skipped - e.Collapsed - e.Open
 }
 
-// Counts returns the counts in the order of their fields, Read first.
+// Counts returns the counts that balance in the order of their fields, Read first.
 func (e Entry) Counts() [8]int64 {
 	return [...]int64{e.Read, e.Emitted, e.Filtered, e.Late, e.DeadLettered, e.Skipped, e.Collapsed, e.Open}
 }
 
-// EntryOf is the inverse of Counts.
+// EntryOf is the inverse of Counts, of a split that has lost nothing.
 func EntryOf(split int32, counts [8]int64) Entry {
 	return Entry{
 		Split: split, Read: counts[0], Emitted: counts[1], Filtered: counts[2], Late: counts[3],
@@ -108,7 +117,7 @@ func (l Ledger) Balance(name func(split int32) string) error {
 
 func (e Entry) negative() bool {
 	counts := e.Counts()
-	return slices.Min(counts[:]) < 0
+	return min(slices.Min(counts[:]), e.Lost, e.Truncations) < 0
 }
 
 // ImbalanceError says that the records of a split do not add up, which only an error of the engine can cause.

@@ -7,7 +7,7 @@ import (
 	"pencere/pkg/ledger"
 )
 
-// fates are what became of the records that were read: Read is the sum of the others.
+// fates are what became of the records that were read: Read is the sum of those up to Open. Lost and Truncations are what could not be read.
 type fates struct {
 	Read         int64 `json:"read"`
 	Emitted      int64 `json:"emitted"`
@@ -17,10 +17,12 @@ type fates struct {
 	Skipped      int64 `json:"skipped"`
 	Collapsed    int64 `json:"collapsed"`
 	Open         int64 `json:"open"`
+	Lost         int64 `json:"lost"`
+	Truncations  int64 `json:"truncations"`
 }
 
 func fatesOf(e ledger.Entry) fates {
-	return fates{e.Read, e.Emitted, e.Filtered, e.Late, e.DeadLettered, e.Skipped, e.Collapsed, e.Open}
+	return fates{e.Read, e.Emitted, e.Filtered, e.Late, e.DeadLettered, e.Skipped, e.Collapsed, e.Open, e.Lost, e.Truncations}
 }
 
 type splitFates struct {
@@ -48,11 +50,16 @@ func (s *server) ledger(r *http.Request) (any, error) {
 		Splits: []splitFates{},
 	}
 	for _, e := range j.Ledger {
-		name := view.SplitName{Partition: -1} // a split that the job does not know
-		if int(e.Split) < len(j.SplitNames) {
-			name = j.SplitNames[e.Split]
-		}
+		name := splitName(j, e.Split)
 		answer.Splits = append(answer.Splits, splitFates{name.Topic, name.Partition, fatesOf(e)})
 	}
 	return answer, nil
+}
+
+// splitName names a split of a ledger.
+func splitName(j view.Job, number int32) view.SplitName {
+	if int(number) >= len(j.SplitNames) {
+		return view.SplitName{Partition: -1} // which the job does not know
+	}
+	return j.SplitNames[number]
 }

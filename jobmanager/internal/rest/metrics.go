@@ -299,13 +299,15 @@ func checkpointMetricsOf(c view.Checkpoints) []metric {
 	}
 }
 
-// ledgerMetricsOf is what Flink does not count: the records of all splits by what became of them, and how many are missing.
+// ledgerMetricsOf is what Flink does not count: the records of all splits by what became of them, how many are missing, and what was gone
+// before it could be read.
 func ledgerMetricsOf(l ledger.Ledger) []metric {
 	total := l.Total()
 	return []metric{
 		whole("ledgerRead", total.Read), whole("ledgerEmitted", total.Emitted), whole("ledgerFiltered", total.Filtered),
 		whole("ledgerLate", total.Late), whole("ledgerDeadLettered", total.DeadLettered), whole("ledgerSkipped", total.Skipped),
 		whole("ledgerCollapsed", total.Collapsed), whole("ledgerOpen", total.Open), whole("ledgerDifference", total.Difference()),
+		whole("ledgerLost", total.Lost), whole("ledgerTruncations", total.Truncations),
 	}
 }
 

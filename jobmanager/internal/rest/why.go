@@ -10,6 +10,7 @@ import (
 	"pencere/jobmanager/internal/view"
 	"pencere/jobmanager/internal/why"
 	"pencere/pkg/eventtime"
+	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
 	"pencere/pkg/sqltype"
 )
@@ -50,11 +51,15 @@ func factsOf(j view.Job, now int64) why.Facts {
 	if j.Plan.Window != nil {
 		f.WindowSize = j.Plan.Window.Size.Milliseconds()
 	}
+	counts := make(map[view.SplitName]ledger.Entry, len(j.Ledger))
+	for _, e := range j.Ledger {
+		counts[splitName(j, e.Split)] = e
+	}
 	for _, v := range j.Vertices {
 		f.Vertices = append(f.Vertices, vertexFacts(v))
 		for _, sub := range v.Subtasks {
 			for _, split := range sub.Splits {
-				f.Splits = append(f.Splits, splitFacts(split))
+				f.Splits = append(f.Splits, splitFacts(split, counts[view.SplitName{Topic: split.Topic, Partition: split.Partition}]))
 			}
 		}
 	}
@@ -118,10 +123,11 @@ func vertexFacts(v view.Vertex) why.Vertex {
 	return facts
 }
 
-func splitFacts(s view.Split) why.Split {
+func splitFacts(s view.Split, counted ledger.Entry) why.Split {
 	return why.Split{
 		SplitName: why.SplitName{Topic: s.Topic, Partition: s.Partition}, Offset: s.Offset, EndOffset: s.EndOffset,
 		State: why.SplitState(s.State), Reason: s.Reason, Watermark: s.Watermark, Idle: s.Idle, Silent: s.SilentMs,
+		Lost: counted.Lost, Truncations: counted.Truncations,
 	}
 }
 
@@ -169,13 +175,14 @@ func recordsOf(j view.Job) why.Records {
 			now.Collapsed += m.CollapsedRecords
 			now.Open += m.OpenGroups
 			now.IgnoredFields += m.IgnoredFields
+			now.Lost += m.LostRecords
 		}
 	}
 	return why.Records{
 		Read: max(now.Read, counted.Read), Emitted: max(now.Emitted, counted.Emitted), Filtered: max(now.Filtered, counted.Filtered),
 		Late: max(now.Late, counted.Late-now.LateAfterIdle), LateAfterIdle: now.LateAfterIdle, DeadLettered: counted.DeadLettered,
 		Skipped: max(now.Skipped, counted.Skipped), Collapsed: max(now.Collapsed, counted.Collapsed), Open: now.Open,
-		IgnoredFields: now.IgnoredFields,
+		IgnoredFields: now.IgnoredFields, Lost: max(now.Lost, counted.Lost), Truncations: counted.Truncations,
 	}
 }
 

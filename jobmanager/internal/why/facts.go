@@ -99,6 +99,9 @@ type Split struct {
 	Watermark eventtime.Watermark `json:"watermark"`
 	Idle      bool                `json:"idle"` // left out of the watermark
 	Silent    int64               `json:"silent"`
+	// Lost and Truncations are those of a checkpoint's ledger, as in Records.
+	Lost        int64 `json:"lost"`
+	Truncations int64 `json:"truncations"`
 	// Missing is the event time from which on a record of this split lets the first of Windows fire, as far as this split is
 	// concerned; nil when it does not hold that window back. Explain does not read it.
 	Missing *int64 `json:"missing-event-time,omitempty"`
@@ -133,6 +136,9 @@ type Records struct {
 	Collapsed     int64 `json:"collapsed"`
 	Open          int64 `json:"open"`
 	IgnoredFields int64 `json:"ignored-fields"` // NULL because they were not readable
+	// Lost records were gone before they could be read and are not among Read, nor is what was lost by the Truncations.
+	Lost        int64 `json:"lost"`
+	Truncations int64 `json:"truncations"` // how often a partition was found cut or made anew
 }
 
 // Checkpoints are those of the job under this jobmanager.

@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"slices"
 
 	"pencere/pkg/eventtime"
 )
@@ -11,6 +12,8 @@ func (e *explainer) fates() {
 	r := e.Records
 	e.skipped(r)
 	e.deadLettered(r)
+	e.lost(r)
+	e.truncated(r)
 	e.filtered(r)
 	e.late(r)
 	if r.IgnoredFields > 0 {
@@ -42,6 +45,45 @@ func (e *explainer) deadLettered(r Records) {
 		e.add(Problem, RecordsDead, fmt.Sprintf("All %s that could be read went to the dead letters.", plural(r.DeadLettered, "record", "records")),
 			"Each dead letter says why: compare the reasons with source.schema and the job's event time.")
 	}
+}
+
+// lost is about records that retention removed before they were read.
+func (e *explainer) lost(r Records) {
+	if r.Lost == 0 {
+		return
+	}
+	severity := Note
+	if r.Lost > r.Read {
+		severity = Problem
+	}
+	splits := e.splitsThat(func(s Split) bool { return s.Lost > 0 })
+	e.add(severity, RecordsLost, fmt.Sprintf("%s gone from Kafka before the job had read that far%s (on_data_loss: earliest).",
+		plural(r.Lost, "record was", "records were"), e.inSplits(splits)),
+		"They cannot be read any more. Keep records for longer (the topic's retention.ms and retention.bytes), or raise the job's parallelism, "+
+			"so that it does not fall so far behind; source.kafka.on_data_loss: fail stops it instead.", splits...)
+}
+
+// truncated is about partitions that were not what they had been.
+func (e *explainer) truncated(r Records) {
+	if r.Truncations == 0 {
+		return
+	}
+	splits := e.splitsThat(func(s Split) bool { return s.Truncations > 0 })
+	e.add(Note, RecordsLost, fmt.Sprintf("A partition was cut or made anew under the job (found %s%s), which went on from its first record: how many records are lost is not known.",
+		plural(r.Truncations, "time", "times"), e.inSplits(splits)),
+		"Do not delete a topic that a job reads, and see that brokers which lag behind cannot lead it (unclean.leader.election.enable: false).", splits...)
+}
+
+func (e *explainer) splitsThat(have func(Split) bool) []Split {
+	return slices.DeleteFunc(slices.Clone(e.Splits), func(s Split) bool { return !have(s) })
+}
+
+// inSplits is the end of a clause that names splits, if any are known.
+func (e *explainer) inSplits(splits []Split) string {
+	if len(splits) == 0 {
+		return ""
+	}
+	return ", in " + e.names(splits)
 }
 
 func (e *explainer) filtered(r Records) {

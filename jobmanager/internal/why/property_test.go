@@ -51,6 +51,7 @@ func anyFacts() *rapid.Generator[why.Facts] {
 			Records: why.Records{
 				Read: number().Draw(t, "read"), Emitted: number().Draw(t, "emitted"), Filtered: number().Draw(t, "filtered"), Late: number().Draw(t, "late"),
 				LateAfterIdle: number().Draw(t, "after idle"), DeadLettered: number().Draw(t, "dead"), Skipped: number().Draw(t, "skipped"),
+				Lost: number().Draw(t, "lost"), Truncations: number().Draw(t, "truncations"),
 			},
 			Checkpoints: why.Checkpoints{FailedSince: rapid.IntRange(0, 2).Draw(t, "failed"), Interval: number().Draw(t, "interval")},
 			Output:      why.Output{Rows: number().Draw(t, "rows"), Unpublished: number().Draw(t, "unpublished"), LastPublished: number().Draw(t, "published")},

@@ -18,7 +18,7 @@ import (
 // TestScripts explains the situations in testdata/scripts. Each begins as a job that runs and has read nothing; a line of the input
 // changes that: the name of what it is about and key=value pairs. Clock times are of 2025-03-04, where now is 12:00:00.
 //
-//	split 3 offset=10 end=20 wm=11:55:00 silent=40s [idle] [state=waiting reason=why] [topic=t]
+//	split 3 offset=10 end=20 wm=11:55:00 silent=40s [idle] [state=waiting reason=why] [topic=t] [lost=2] [truncations=1]
 //	window 11:54:00 groups=12                a window of two minutes
 //	vertex 0 backpressured=800 busy=100 in=50  the source is 0, the window 1
 //	records read=9 late=3 …                  by the facts' names
@@ -181,7 +181,7 @@ func (w words) split(partition string) why.Split {
 	s := why.Split{
 		SplitName: why.SplitName{Topic: "listings", Partition: int32(w.number("partition"))}, State: why.SplitReading,
 		Offset: w.number("offset"), EndOffset: w.number("end"), Watermark: eventtime.None, Silent: w.ms("silent"),
-		Idle: w.by["idle"] != "", Reason: w.text("reason"),
+		Idle: w.by["idle"] != "", Reason: w.text("reason"), Lost: w.number("lost"), Truncations: w.number("truncations"),
 	}
 	if w.by["wm"] != "" {
 		s.Watermark = eventtime.Watermark(w.clock(w.by["wm"]))

@@ -41,6 +41,7 @@ const (
 	NoRecords         Kind = "no-records"
 	RecordsSkipped    Kind = "records-skipped"
 	RecordsDead       Kind = "records-dead-lettered"
+	RecordsLost       Kind = "records-lost"
 	RowsFiltered      Kind = "rows-filtered"
 	NoEventTime       Kind = "no-event-time"
 	RowsLate          Kind = "rows-late"
@@ -61,7 +62,7 @@ const (
 
 var kinds = []Kind{
 	Failed, Canceled, Finished, NoSlots, Restarting, Unreachable, Starting, Imbalanced, Restarted, NoPartitions, NoRecords, RecordsSkipped,
-	RecordsDead, RowsFiltered, NoEventTime, RowsLate, WatermarkHeld, InputSilent, SplitStuck, CheckpointsFail, CheckpointSlow,
+	RecordsDead, RecordsLost, RowsFiltered, NoEventTime, RowsLate, WatermarkHeld, InputSilent, SplitStuck, CheckpointsFail, CheckpointSlow,
 	Unpublished, Backpressure, CatchingUp, NothingWrong, WindowOpen, SplitsIdle, FieldsIgnored, CheckpointsFailed,
 }
 

@@ -42,6 +42,8 @@ type DataLossError struct {
 	Wanted int64
 	// First and End are the range of offsets that can be read, [First, End), both -1 if the broker did not tell.
 	First, End int64
+	// Truncated says that the partition was cut or made anew: nobody knows how many records are gone by that.
+	Truncated bool
 }
 
 func (e *DataLossError) Error() string {

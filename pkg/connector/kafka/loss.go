@@ -64,6 +64,7 @@ func (r *Reader) afterTopic(ctx context.Context, topic string) error {
 		if loss.First < 0 {
 			return gone
 		}
+		loss.Truncated = true
 		splits, losses = append(splits, p), append(losses, loss)
 	}
 	r.client.PurgeTopicsFromConsuming(topic) // with what kgo knows of the old one
@@ -74,11 +75,11 @@ func (r *Reader) afterTopic(ctx context.Context, topic string) error {
 	return nil
 }
 
-// Lost returns how many records are known to be gone: those from Wanted up to First. It is 0 if the partition was cut or made
-// anew, where nobody knows.
-func (e *DataLossError) Lost() int64 {
-	if e.First < e.Wanted {
-		return 0
+// Lost returns how many records of a split that ends before stop, or Unbounded, are known to be gone: the offsets from Wanted up to First.
+func (e *DataLossError) Lost(stop int64) int64 {
+	first := e.First
+	if stop != Unbounded {
+		first = min(first, stop)
 	}
-	return e.First - e.Wanted
+	return max(0, first-e.Wanted)
 }

@@ -67,14 +67,26 @@ func TestReaderGoesOnAfterDataLoss(t *testing.T) {
 			}
 			r := c.reader(c.config("t", goOn), Split{Topic: "t", Start: test.start, Stop: test.stop})
 			losses := r.losses(numbers(10, 20))
-			want := []DataLossError{{Topic: "t", Wanted: test.start, First: 10, End: 20}}
+			want := []DataLossError{{Topic: "t", Wanted: test.start, First: 10, End: 20, Truncated: test.start > 20}}
 			if diff := cmp.Diff(want, losses); diff != "" {
 				t.Error(diff)
 			}
-			if losses[0].Lost() != test.lost {
-				t.Errorf("%d records are lost, want %d", losses[0].Lost(), test.lost)
+			if lost := losses[0].Lost(test.stop); lost != test.lost {
+				t.Errorf("%d records are lost, want %d", lost, test.lost)
 			}
 		})
+	}
+}
+
+// Only what the split was to read counts as lost.
+func TestLost(t *testing.T) {
+	for _, test := range []struct{ wanted, first, stop, want int64 }{
+		{3, 10, Unbounded, 7}, {3, 10, 10, 7}, {3, 10, 8, 5}, {3, 3, 8, 0}, {25, 10, Unbounded, 0}, {3, 10, 3, 0},
+	} {
+		loss := DataLossError{Wanted: test.wanted, First: test.first}
+		if got := loss.Lost(test.stop); got != test.want {
+			t.Errorf("from %d to %d, before %d: %d records are lost, want %d", test.wanted, test.first, test.stop, got, test.want)
+		}
 	}
 }
 
@@ -122,8 +134,8 @@ func TestReaderGoesOnWithTopicMadeAnew(t *testing.T) {
 	}
 	c.produce("t", 0, 100, 3)
 	losses := r.losses(numbers(100, 103))
-	if len(losses) != 2 || losses[0].Wanted != 5 || losses[0].First != 0 {
-		t.Errorf("losses %v", losses)
+	if len(losses) != 2 || losses[0].Wanted != 5 || losses[0].First != 0 || !losses[0].Truncated || !losses[1].Truncated {
+		t.Errorf("losses %+v", losses)
 	}
 	c.produce("t", 1, 200, 3)
 	if more := r.losses(numbers(200, 203)); len(more) > 0 {

@@ -333,7 +333,7 @@ func TestReaderDataLoss(t *testing.T) {
 			}
 			r := c.reader(c.config("t"), Split{Topic: "t", Start: test.start, Stop: Unbounded})
 			err := r.until(func() bool { return len(r.values[0]) > 0 })
-			want := &DataLossError{Topic: "t", Wanted: test.wanted, First: test.first, End: test.last}
+			want := &DataLossError{Topic: "t", Wanted: test.wanted, First: test.first, End: test.last, Truncated: test.wanted > test.last}
 			if diff := cmp.Diff(want, wantError[*DataLossError](t, err)); diff != "" {
 				t.Error(diff)
 			}

@@ -125,7 +125,7 @@ func (r *Reader) lost(ctx context.Context, p *progress, wanted int64) *DataLossE
 	first, okFirst := firsts.Lookup(p.Topic, p.Partition)
 	end, okEnd := ends.Lookup(p.Topic, p.Partition)
 	if okFirst && okEnd && first.Err == nil && end.Err == nil {
-		e.First, e.End = first.Offset, end.Offset
+		e.First, e.End, e.Truncated = first.Offset, end.Offset, first.Offset < wanted
 	}
 	return e
 }

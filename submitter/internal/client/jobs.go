@@ -147,7 +147,7 @@ func (c *Client) Splits(ctx context.Context, id string) ([]Split, error) {
 	return answer.Splits, err
 }
 
-// Fates are what became of the records that were read: Read is the sum of the others when the ledger balances.
+// Fates are what became of the records that were read: Read is the sum of those up to Open when the ledger balances.
 type Fates struct {
 	Read         int64 `json:"read"`
 	Emitted      int64 `json:"emitted"`
@@ -157,6 +157,8 @@ type Fates struct {
 	Skipped      int64 `json:"skipped"`
 	Collapsed    int64 `json:"collapsed"`
 	Open         int64 `json:"open"`
+	Lost         int64 `json:"lost"`        // gone before they could be read
+	Truncations  int64 `json:"truncations"` // how often the partition was cut or made anew, by which nobody knows how many are gone
 }
 
 // SplitFates are those of the records of a partition.

@@ -19,6 +19,7 @@ func (a *app) ledgerCommand() *cobra.Command {
   read = emitted + filtered + late + dead-lettered + skipped + collapsed + open
 
 must hold. A record is collapsed when another one had opened its group, and open while its group's window is.
+Lost records were gone from Kafka before they could be read (source.kafka.on_data_loss: earliest).
 JOB is the job's id, the beginning of its id, or its name. The exit code is 1 when the ledger does not balance.`,
 		Args: oneArgument("one job"),
 	}
@@ -48,16 +49,21 @@ func (a *app) showLedger(l client.Ledger) {
 		return
 	}
 	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "SPLIT\tREAD\tEMITTED\tFILTERED\tLATE\tDEAD-LETTERED\tSKIPPED\tCOLLAPSED\tOPEN\t")
+	fmt.Fprintln(table, "SPLIT\tREAD\tEMITTED\tFILTERED\tLATE\tDEAD-LETTERED\tSKIPPED\tCOLLAPSED\tOPEN\tLOST\t")
 	row := func(name string, f client.Fates) {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-			name, f.Read, f.Emitted, f.Filtered, f.Late, f.DeadLettered, f.Skipped, f.Collapsed, f.Open)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			name, f.Read, f.Emitted, f.Filtered, f.Late, f.DeadLettered, f.Skipped, f.Collapsed, f.Open, f.Lost)
 	}
 	for _, s := range l.Splits {
 		row(fmt.Sprintf("%s-%d", s.Topic, s.Partition), s.Fates)
 	}
 	row("total", l.Total)
 	_ = table.Flush() // nobody is left to tell
+	for _, s := range l.Splits {
+		if s.Truncations > 0 {
+			fmt.Fprintf(a.Out, "%s-%d was cut or made anew (found %d x): how many records are lost by that is not known.\n", s.Topic, s.Partition, s.Truncations)
+		}
+	}
 	if l.Balanced {
 		fmt.Fprintf(a.Out, "Balanced at checkpoint %d: each record that was read is accounted for once.\n", l.CheckpointID)
 	}

@@ -147,6 +147,16 @@ func (s *Source) Records(ctx context.Context, split int, records []*kgo.Record) 
 	return s.flush(ctx, split)
 }
 
+// Lose counts records of a split that were gone before they could be read. truncated says that there were others, nobody knows how many.
+func (s *Source) Lose(split int, records int64, truncated bool) {
+	entry := s.ledger.Of(s.splits[split].number)
+	entry.Lost += records
+	if truncated {
+		entry.Truncations++
+	}
+	s.counters.Lost.Add(records)
+}
+
 func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 	outcome, err := s.decoder.Append(r.Value)
 	if errors.Is(err, json.ErrBatchFull) {

@@ -148,14 +148,20 @@ func (p *pipeline) said() []*controlv1.ConnectRequest {
 	return sent
 }
 
-// put has a split read records, a row for each second.
-func (p *pipeline) put(number int32, next int64, seconds ...int) {
-	owner, at := checkpoint.SplitOwner(number, p.parallelism), 0
+// reading returns which source reads a split, and which of its splits that is.
+func (p *pipeline) reading(number int32) (owner, at int) {
+	owner = checkpoint.SplitOwner(number, p.parallelism)
 	for before := range number {
 		if checkpoint.SplitOwner(before, p.parallelism) == owner {
 			at++
 		}
 	}
+	return owner, at
+}
+
+// put has a split read records, a row for each second.
+func (p *pipeline) put(number int32, next int64, seconds ...int) {
+	owner, at := p.reading(number)
 	f := records(at, seconds...)
 	f.Next = next
 	p.readers[owner].put(f)

@@ -300,9 +300,10 @@ func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
 	defer r.reader.Release(f)
 	s := &r.splits[f.Split]
 	if f.Loss != nil {
-		r.counters.Lost.Add(f.Loss.Lost())
+		lost := f.Loss.Lost(s.Stop)
+		r.chain.Lose(f.Split, lost, f.Loss.Truncated)
 		r.host.Log.Warn("records are lost", "job_id", r.self.JobID, "topic", f.Loss.Topic, "partition", f.Loss.Partition,
-			"wanted_offset", f.Loss.Wanted, "earliest_offset", f.Loss.First, "lost", f.Loss.Lost())
+			"wanted_offset", f.Loss.Wanted, "earliest_offset", f.Loss.First, "lost", lost, "truncated", f.Loss.Truncated)
 	}
 	if len(f.Records) > 0 {
 		s.lastSeen = r.host.Now()
