@@ -34,8 +34,10 @@ var taskManagerMetrics = monitoring.NewGroup[slotUse]("taskmanager_").
 	Gauge("subtasks", "Subtasks that run.", func(u slotUse) float64 { return u.subtasks }).
 	Gauge("memory_limit_bytes", "Memory that the process may use.", func(u slotUse) float64 { return u.limit })
 
+var subtaskLabels = []string{"job_id", "vertex_id", "subtask_index"}
+
 // subtaskMetrics begin anew with each attempt.
-var subtaskMetrics = monitoring.NewGroup[observed[*controlv1.SubtaskMetrics]]("subtask_", "job_id", "vertex_id", "subtask_index").
+var subtaskMetrics = monitoring.NewGroup[observed[*controlv1.SubtaskMetrics]]("subtask_", subtaskLabels...).
 	Counter("records_in_total", "Records or rows that came in.", count((*controlv1.SubtaskMetrics).GetRecordsIn)).
 	Counter("records_out_total", "Rows sent on or written.", count((*controlv1.SubtaskMetrics).GetRecordsOut)).
 	Counter("bytes_in_total", "Bytes of the records read from Kafka.", count((*controlv1.SubtaskMetrics).GetBytesIn)).
@@ -47,7 +49,6 @@ var subtaskMetrics = monitoring.NewGroup[observed[*controlv1.SubtaskMetrics]]("s
 	Counter("late_records_total", "Rows dropped because their window had closed.", count((*controlv1.SubtaskMetrics).GetLateRecords)).
 	Counter("late_after_idle_records_total", "Rows dropped as late only because their split had been idle.",
 		count((*controlv1.SubtaskMetrics).GetLateAfterIdle)).
-	Counter("dead_lettered_records_total", "Records and rows handed to the dead letters.", count((*controlv1.SubtaskMetrics).GetDeadLetteredRecords)).
 	Counter("empty_records_total", "Records without a value.", count((*controlv1.SubtaskMetrics).GetEmptyRecords)).
 	Counter("dropped_records_total", "Records that could not be decoded and were left out.", count((*controlv1.SubtaskMetrics).GetDroppedRecords)).
 	Counter("lost_records_total", "Records that were gone from Kafka before they were read, where the job goes on all the same.",
@@ -65,6 +66,10 @@ var subtaskMetrics = monitoring.NewGroup[observed[*controlv1.SubtaskMetrics]]("s
 		}).
 	Gauge("watermark_lag_seconds", "How far the watermark sent on is behind the clock. Event times without a zone count as UTC.",
 		func(m observed[*controlv1.SubtaskMetrics]) float64 { return behind(m.now, m.what.GetOutputWatermark()) })
+
+// deadLetterMetrics have the reason why records were handed over: undecodable or late.
+var deadLetterMetrics = monitoring.NewGroup[int64]("subtask_", append(subtaskLabels, "reason")...).
+	Counter("dead_lettered_records_total", "Records and rows handed to the dead letters.", func(n int64) float64 { return float64(n) })
 
 var splitMetrics = monitoring.NewGroup[observed[*controlv1.SplitReport]]("split_", "job_id", "topic", "partition").
 	Gauge("lag_records", "Offsets that are still to be read; none while the partition's end is unknown.",
@@ -109,6 +114,7 @@ func lag(s *controlv1.SplitReport) float64 {
 func (reportCollector) Describe(to chan<- *prometheus.Desc) {
 	taskManagerMetrics.Describe(to)
 	subtaskMetrics.Describe(to)
+	deadLetterMetrics.Describe(to)
 	splitMetrics.Describe(to)
 }
 
@@ -118,9 +124,12 @@ func (c reportCollector) Collect(to chan<- prometheus.Metric) {
 	reports := c.reports().GetSubtasks()
 	taskManagerMetrics.Collect(to, slotUse{float64(c.slots), float64(len(reports)), float64(c.limit)})
 	for _, report := range newestAttempts(reports) {
-		ref := report.GetSubtask()
-		subtaskMetrics.Collect(to, observed[*controlv1.SubtaskMetrics]{report.GetMetrics(), now},
-			ref.GetJobId(), ref.GetVertexId(), strconv.Itoa(int(ref.GetSubtaskIndex())))
+		ref, m := report.GetSubtask(), report.GetMetrics()
+		job, vertex, index := ref.GetJobId(), ref.GetVertexId(), strconv.Itoa(int(ref.GetSubtaskIndex()))
+		subtaskMetrics.Collect(to, observed[*controlv1.SubtaskMetrics]{m, now}, job, vertex, index)
+		late := m.GetLateDeadLetters()
+		deadLetterMetrics.Collect(to, late, job, vertex, index, "late")
+		deadLetterMetrics.Collect(to, m.GetDeadLetteredRecords()-late, job, vertex, index, "undecodable")
 	}
 	for key, split := range splitsOf(reports) {
 		splitMetrics.Collect(to, observed[*controlv1.SplitReport]{split, now}, key.jobID, key.topic, strconv.Itoa(int(key.partition)))

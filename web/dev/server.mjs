@@ -150,11 +150,12 @@ function why(j) {
 }
 
 function ledger(j) {
-  const names = ['read', 'emitted', 'filtered', 'late', 'dead-lettered', 'skipped', 'collapsed', 'open'];
+  const names = ['read', 'emitted', 'filtered', 'late', 'dead-lettered', 'skipped', 'collapsed', 'open', 'lost', 'truncations'];
   const rows = Array.from({ length: Math.min(j.parallelism * 2, 1200) }, (_, p) => {
     const read = 1_204_113 + 911 * p;
     const fates = [read, 0, Math.floor(read / 50), 12 * p, 0, 3, Math.floor(read / 3), 4_211];
     fates[1] = read - fates.slice(2).reduce((a, b) => a + b, 0) - (j.state === 'FAILED' && p === 1 ? 2 : 0);
+    fates.push(p === 2 ? 4120 : 0, p === 3 ? 1 : 0);
     return { topic: 'sahibinden', partition: p, ...Object.fromEntries(names.map((n, i) => [n, fates[i]])) };
   });
   const total = Object.fromEntries(names.map((n) => [n, rows.reduce((sum, r) => sum + r[n], 0)]));

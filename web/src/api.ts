@@ -209,7 +209,7 @@ export interface CheckpointConfig {
   tolerable_failed_checkpoints: number;
 }
 
-// Fates are what became of records: read is the sum of the others when the ledger balances.
+// Fates are what became of records: read is the sum of those up to open when the ledger balances.
 export interface Fates {
   read: number;
   emitted: number;
@@ -219,6 +219,8 @@ export interface Fates {
   skipped: number;
   collapsed: number;
   open: number;
+  lost: number; // gone before they could be read
+  truncations: number; // how often the partition was cut or made anew, by which nobody knows how many are gone
 }
 
 export type SplitFates = Fates & { topic: string; partition: number };
@@ -357,6 +359,7 @@ async function watermarks(id: string, of: { id: string; parallelism: number }, s
 // The metrics that the operator graph shows.
 export const graphMetrics = [
   'numRecordsInPerSecond', 'numRecordsOutPerSecond', 'busyTimeMsPerSecond', 'backPressuredTimeMsPerSecond',
+  'numRecordsDeadLettered', 'numRecordsEmpty', 'numRecordsInErrors', 'numLateRecordsDropped', 'numRecordsLost',
 ] as const;
 
 // api has one function a path. All reject with ApiError or ConnectionError, or with the signal's reason.

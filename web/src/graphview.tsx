@@ -13,6 +13,10 @@ export interface VertexLoad {
   busy?: number | undefined; // ms per second of the busiest subtask
   backPressured?: number | undefined;
   watermark?: number | undefined; // the lowest of the subtasks
+  deadLettered?: number | undefined; // since the attempt began, as what follows
+  skipped?: number | undefined;
+  late?: number | undefined;
+  lost?: number | undefined;
 }
 
 const sizes: Sizes = { width: 296, height: 190, gapX: 124, gapY: 28, margin: 20 };

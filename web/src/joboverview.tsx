@@ -19,6 +19,23 @@ export function watermarksBySubtask(entries: WatermarkEntry[]): Map<number, numb
   return marks;
 }
 
+// sumOf adds up what is known, and knows nothing when nothing is.
+function sumOf(numbers: (number | undefined)[]): number | undefined {
+  const known = numbers.filter((n) => n !== undefined);
+  return known.length > 0 ? known.reduce((sum, n) => sum + n, 0) : undefined;
+}
+
+const leaving = [['deadLettered', 'dead letters'], ['skipped', 'skipped'], ['late', 'late'], ['lost', 'lost']] as const;
+
+// leftOut adds up the records that the vertices' attempts did not bring to the output though no condition refused them.
+export function leftOut(loads: VertexLoad[]): { records: number; reasons: string } | undefined {
+  const sums = leaving.map(([key, name]) => ({ name, n: sumOf(loads.map((l) => l[key])) }));
+  const records = sumOf(sums.map(({ n }) => n));
+  if (records === undefined) return undefined;
+  const reasons = sums.filter(({ n }) => n).map(({ name, n }) => `${count(n)} ${name}`);
+  return { records, reasons: reasons.join(', ') || 'none' };
+}
+
 // loadOf reads a vertex's metrics. The lowest watermark counts only when every subtask that reports has one.
 export function loadOf(metrics: Metric[], marks: WatermarkEntry[]): VertexLoad {
   const by = new Map(metrics.map((m) => [m.id, m]));
@@ -28,6 +45,10 @@ export function loadOf(metrics: Metric[], marks: WatermarkEntry[]): VertexLoad {
     recordsOut: by.get('numRecordsOutPerSecond')?.sum,
     busy: by.get('busyTimeMsPerSecond')?.max,
     backPressured: by.get('backPressuredTimeMsPerSecond')?.max,
+    deadLettered: by.get('numRecordsDeadLettered')?.sum,
+    skipped: sumOf([by.get('numRecordsEmpty')?.sum, by.get('numRecordsInErrors')?.sum]),
+    late: by.get('numLateRecordsDropped')?.sum,
+    lost: by.get('numRecordsLost')?.sum,
     watermark: known.size > 0 && known.size === marks.length ? Math.min(...known.values()) : undefined,
   };
 }
@@ -113,6 +134,7 @@ function Glance({ job, loads, interval }: { job: Job; loads: Map<string, VertexL
       <Flow label="Read" rate={read} records={readRecords} history={useHistory(loads, read)} />
       <Flow label="Written" rate={written} records={writtenRecords} history={useHistory(loads, written)} />
       <LagTile splits={splits.data} id={job.jid} />
+      <LeftOutTile loads={[...(loads?.values() ?? [])]} />
       <div className="tile">
         <span className="tile-label">Watermark</span>
         <span className="tile-value text">{watermark(marks.length > 0 ? Math.min(...marks) : undefined)}</span>
@@ -129,6 +151,17 @@ function Flow({ label, rate: perSecond, records, history }: { label: string; rat
       <span className="tile-value">{rate(perSecond)}</span>
       <span className="muted">{count(records)} records</span>
       <Sparkline values={history} label={`${label}: records per second since this page was opened`} />
+    </div>
+  );
+}
+
+function LeftOutTile({ loads }: { loads: VertexLoad[] }) {
+  const left = leftOut(loads);
+  return (
+    <div className="tile" title="since the attempt began; the ledger has all since the job began, as of its newest checkpoint">
+      <span className="tile-label">Left out</span>
+      <span className={left?.records ? 'tile-value warn-text' : 'tile-value'}>{count(left?.records)}</span>
+      <span className="muted">{left ? left.reasons : 'no metrics'}</span>
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { Table, type Column } from './table';
 import { Answer, Empty, Panel } from './ui';
 
 // fates are the ways in which a record can end, as the ledger adds them up.
-export const fates: { key: Exclude<keyof Fates, 'read'>; name: string; means: string }[] = [
+export const fates: { key: Exclude<keyof Fates, 'read' | 'lost' | 'truncations'>; name: string; means: string }[] = [
   { key: 'emitted', name: 'Emitted', means: 'became a row of the output' },
   { key: 'filtered', name: 'Filtered', means: 'refused by a condition' },
   { key: 'late', name: 'Late', means: 'came after their window had fired' },
@@ -28,11 +28,24 @@ const columns: Column<SplitFates>[] = [
     key, head: name, width: 105, numeric: true, sort: (s) => s[key],
     cell: (s) => <span title={means} className={s[key] === 0 ? 'muted' : undefined}>{count(s[key])}</span>,
   })),
+  { key: 'lost', head: 'Lost', width: 90, numeric: true, sort: (s) => s.lost, cell: (s) => <Lost fates={s} /> },
   { key: 'difference', head: 'Missing', width: 90, numeric: true, sort: difference, cell: (s) => <Missing n={difference(s)} /> },
 ];
 
 function Missing({ n }: { n: number }) {
   return n === 0 ? <span className="muted">0</span> : <b className="bad-text">{n < 0 ? `${count(-n)} too many` : count(n)}</b>;
+}
+
+// lost writes how many records could not be read, and that there are more when nobody knows how many.
+export function lost(f: Fates): string {
+  if (f.truncations === 0) return count(f.lost);
+  return f.lost === 0 ? 'not known' : `${count(f.lost)} and more`;
+}
+
+function Lost({ fates: f }: { fates: Fates }) {
+  const none = f.lost === 0 && f.truncations === 0;
+  const means = f.truncations > 0 ? 'the partition was cut or made anew' : 'gone from Kafka before the job had read that far';
+  return none ? <span className="muted">0</span> : <b className="warn-text" title={means}>{lost(f)}</b>;
 }
 
 export function LedgerTab({ id, interval }: { id: string; interval: number }) {
@@ -62,6 +75,7 @@ function Account({ ledger }: { ledger: Ledger }) {
         <p className="account-sum"><b>{count(total.read)}</b> read = {fates.map(({ key, name, means }, i) => (
           <span key={key} title={means}>{i > 0 && ' + '}<b className={total[key] === 0 ? 'muted' : undefined}>{count(total[key])}</b> {name.toLowerCase()}</span>
         ))}</p>
+        {lost(total) !== '0' && <p className="warn-text">Lost before they could be read (on_data_loss: earliest), and not among those read: {lost(total)}</p>}
       </div>
       <Table label="Ledger" columns={columns} rows={ledger.splits} rowKey={(s) => `${s.topic} ${s.partition}`} empty="No splits yet" />
     </>

@@ -3,8 +3,8 @@ import type { TaskManager } from './api';
 import { newConnection } from './connection';
 import { rootOf } from './exceptions';
 import { operators } from './graphview';
-import { difference } from './ledger';
-import { loadOf, watermarksBySubtask } from './joboverview';
+import { difference, lost } from './ledger';
+import { leftOut, loadOf, watermarksBySubtask } from './joboverview';
 import { address } from './overview';
 import { poller } from './poll';
 import { jobHref, parse } from './route';
@@ -42,6 +42,13 @@ describe('watermarks and load', () => {
       recordsIn: 3, recordsOut: undefined, busy: 2, backPressured: undefined, watermark: undefined,
     });
   });
+  test('what was left out adds up by its reason; nothing is said of what nobody reports', () => {
+    const metric = (id: string, sum: number) => ({ id, sum });
+    const load = loadOf([metric('numRecordsDeadLettered', 1200), metric('numRecordsEmpty', 2), metric('numRecordsInErrors', 3), metric('numRecordsLost', 0)], []);
+    expect(leftOut([load, loadOf([metric('numLateRecordsDropped', 1)], []), {}])).toEqual({ records: 1206, reasons: '1,200 dead letters, 5 skipped, 1 late' });
+    expect(leftOut([{}])).toBeUndefined();
+    expect(leftOut([loadOf([metric('numRecordsLost', 0)], [])])).toEqual({ records: 0, reasons: 'none' });
+  });
   test('operators of a chain', () => expect(operators('Source: src[1] -> Calc[2]')).toEqual(['Source: src[1]', 'Calc[2]']));
 });
 
@@ -69,10 +76,15 @@ describe('exceptions', () => {
 });
 
 describe('ledger', () => {
-  const balanced = { read: 28, emitted: 1, filtered: 2, late: 3, 'dead-lettered': 4, skipped: 5, collapsed: 6, open: 7 };
+  const balanced = { read: 28, emitted: 1, filtered: 2, late: 3, 'dead-lettered': 4, skipped: 5, collapsed: 6, open: 7, lost: 0, truncations: 0 };
   test('every fate counts once', () => expect(difference(balanced)).toBe(0));
   test('missing records are positive, doubled ones negative', () => {
     expect([difference({ ...balanced, read: 30 }), difference({ ...balanced, emitted: 4 })]).toEqual([2, -3]);
+  });
+  test('what was lost is not missing, and is never less than is known', () => {
+    expect(difference({ ...balanced, lost: 9 })).toBe(0);
+    expect([lost(balanced), lost({ ...balanced, lost: 9000 }), lost({ ...balanced, lost: 9, truncations: 1 }), lost({ ...balanced, truncations: 2 })])
+      .toEqual(['0', '9,000', '9 and more', 'not known']);
   });
 });
 

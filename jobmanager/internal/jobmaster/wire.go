@@ -188,6 +188,7 @@ func viewMetrics(w *controlv1.SubtaskMetrics) view.Metrics {
 		DroppedRecords: w.GetDroppedRecords(), IgnoredFields: w.GetIgnoredFields(),
 		CollapsedRecords: w.GetCollapsedRecords(), OpenGroups: w.GetOpenGroups(), OpenWindows: w.GetOpenWindows(),
 		RowsWritten: w.GetRowsWritten(), LostRecords: w.GetLostRecords(),
+		DeadLetteredRecords: w.GetDeadLetteredRecords(), LateDeadLetters: w.GetLateDeadLetters(),
 	}
 }
 

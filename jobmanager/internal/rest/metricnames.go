@@ -39,6 +39,8 @@ var counters = []struct {
 	// What Flink does not count.
 	{"numLateRecordsAfterIdle", everywhere, func(s *view.Subtask) int64 { return s.Metrics.LateAfterIdle }},
 	{"numRecordsFiltered", everywhere, func(s *view.Subtask) int64 { return s.Metrics.FilteredRecords }},
+	{"numRecordsDeadLettered", sources, func(s *view.Subtask) int64 { return s.Metrics.DeadLetteredRecords }},
+	{"numLateRecordsDeadLettered", sources, func(s *view.Subtask) int64 { return s.Metrics.LateDeadLetters }},
 	{"numRecordsEmpty", sources, func(s *view.Subtask) int64 { return s.Metrics.EmptyRecords }},
 	{"numFieldsIgnored", sources, func(s *view.Subtask) int64 { return s.Metrics.IgnoredFields }},
 	{"numRecordsLost", sources, func(s *view.Subtask) int64 { return s.Metrics.LostRecords }},

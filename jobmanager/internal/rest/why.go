@@ -171,6 +171,7 @@ func recordsOf(j view.Job) why.Records {
 			now.Filtered += m.FilteredRecords
 			now.Late += m.LateRecords
 			now.LateAfterIdle += m.LateAfterIdle
+			now.DeadLettered += m.DeadLetteredRecords
 			now.Skipped += m.EmptyRecords + m.DroppedRecords
 			now.Collapsed += m.CollapsedRecords
 			now.Open += m.OpenGroups
@@ -180,7 +181,7 @@ func recordsOf(j view.Job) why.Records {
 	}
 	return why.Records{
 		Read: max(now.Read, counted.Read), Emitted: max(now.Emitted, counted.Emitted), Filtered: max(now.Filtered, counted.Filtered),
-		Late: max(now.Late, counted.Late-now.LateAfterIdle), LateAfterIdle: now.LateAfterIdle, DeadLettered: counted.DeadLettered,
+		Late: max(now.Late, counted.Late-now.LateAfterIdle), LateAfterIdle: now.LateAfterIdle, DeadLettered: max(now.DeadLettered, counted.DeadLettered),
 		Skipped: max(now.Skipped, counted.Skipped), Collapsed: max(now.Collapsed, counted.Collapsed), Open: now.Open,
 		IgnoredFields: now.IgnoredFields, Lost: max(now.Lost, counted.Lost), Truncations: counted.Truncations,
 	}

@@ -80,6 +80,7 @@ type Metrics struct {
 	CollapsedRecords, OpenGroups, OpenWindows int64
 	RowsWritten                               int64
 	LostRecords                               int64 // gone before they could be read
+	DeadLetteredRecords, LateDeadLetters      int64 // the late ones are among the former
 	// Rates over the time between the last two heartbeats.
 	RecordsInPerSecond, RecordsOutPerSecond           float64
 	BusyPerSecond, IdlePerSecond, BackpressuredPerSec float64 // ms of each second

@@ -3,9 +3,11 @@ package localcluster_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"pencere/submitter/internal/client"
 
@@ -45,10 +47,74 @@ func TestDataLoss(t *testing.T) {
 	want, _ := s.oracle(partitions{topic[0][4:]})
 	j.awaitRows(want)
 	j.poll("3 records are lost", func() bool { return j.metric("numRecordsLost") == "3" })
+	j.awaitLoss(2, 3)
+	answer := j.get("/jobs/" + j.id + "/why")
+	for _, sentence := range []string{"3 records were gone from Kafka before the job had read that far, in partition 0", "retention.ms"} {
+		if !strings.Contains(answer, sentence) {
+			t.Errorf("%q is not in %s", sentence, answer)
+		}
+	}
+	j.cancel()
+}
+
+// awaitLoss waits until a balanced ledger says how much was read and lost.
+func (j job) awaitLoss(read, lost int64) {
+	j.t.Helper()
+	j.poll(fmt.Sprintf("%d records read, %d lost", read, lost), func() bool {
+		ledger, err := j.jobs.Ledger(j.ctx, j.id)
+		j.check(err)
+		return ledger.Balanced && ledger.Total.Read == read && ledger.Total.Lost == lost && ledger.Total.Truncations == 0 && ledger.Splits[0].Lost == lost
+	})
+}
+
+// What is lost is counted once, though the job dies and goes on from a checkpoint, and then from a savepoint, at other parallelisms.
+func TestDataLossIsCountedOnce(t *testing.T) {
+	f := newFixture(t, 1)
+	stop, err := f.cluster.AddTaskManager()
+	f.check(err)
+	topic := partitions{records(at(1, 1), at(2, 2), at(3, 3), at(4, 4), at(5, 5), at(6, 6))}
+	s := spec{passThrough: true, onDataLoss: "earliest", restarts: 3}
+	j := f.lossy(s, topic, 1, 4)
+	s.topic, s.group = "topic-1", "lossy-earliest"
+	j.awaitLoss(2, 3)
+	stop()
+	more := records(at(7, 7), at(8, 8), at(9, 9), at(10, 10))
+	f.produce(s.topic, partitions{more[:1]})
+	j.awaitLoss(3, 3)
+	now, err := f.jobs.Job(f.ctx, j.id)
+	f.check(err)
+	if now.Restarts == 0 {
+		t.Error("the job was to begin again")
+	}
+
+	location, err := f.jobs.Stop(f.ctx, j.id, t.TempDir(), false)
+	f.check(err)
+	j.end(client.Finished)
+	f.produce(s.topic, partitions{more[1:]})
+	gone := make(kadm.Offsets)
+	gone.AddOffset(s.topic, 0, 9, -1)
+	_, err = f.admin.DeleteRecords(f.ctx, gone)
+	f.check(err)
+	s.parallelism = 1
+	again := j.resume(s, location)
+	again.awaitLoss(4, 5)
+	again.cancel()
+}
+
+// Dead letters and what is lost or left out are counted while no checkpoint is.
+func TestLiveCounts(t *testing.T) {
+	f := newFixture(t, 1)
+	j := f.submit(spec{topic: f.topic(partitions{append(records(at(1, 100), at(2, 1)), "{", tombstone)}), deadLetters: true, window: time.Second, parallelism: 1, interval: time.Hour})
+	for name, want := range map[string]string{"numRecordsDeadLettered": "2", "numLateRecordsDeadLettered": "1", "numRecordsEmpty": "1"} {
+		j.poll(name+" is "+want, func() bool { return j.metric(name) == want })
+	}
+	if answer := j.get("/jobs/" + j.id + "/why"); !strings.Contains(answer, "2 records of 4 were handed to the dead letters") {
+		t.Error(answer)
+	}
 	ledger, err := j.jobs.Ledger(j.ctx, j.id)
 	f.check(err)
-	if !ledger.Balanced || ledger.Total.Read != 2 {
-		t.Errorf("ledger %+v", ledger)
+	if ledger.CheckpointID != 0 {
+		t.Errorf("there is a checkpoint: %+v", ledger)
 	}
 	j.cancel()
 }
@@ -58,16 +124,24 @@ func (j job) metric(name string) string {
 	j.t.Helper()
 	now, err := j.jobs.Job(j.ctx, j.id)
 	j.check(err)
-	url := fmt.Sprintf("http://%s/jobs/%s/vertices/%s/subtasks/0/metrics?get=%s", j.cluster.RestAddr(), j.id, now.Vertices[0].ID, name)
-	request, err := http.NewRequestWithContext(j.ctx, http.MethodGet, url, http.NoBody)
-	j.check(err)
-	response, err := http.DefaultClient.Do(request)
-	j.check(err)
-	defer response.Body.Close()
+	answer := j.get(fmt.Sprintf("/jobs/%s/vertices/%s/subtasks/0/metrics?get=%s", j.id, now.Vertices[0].ID, name))
 	var metrics []struct{ Value string }
-	j.check(json.NewDecoder(response.Body).Decode(&metrics))
+	j.check(json.Unmarshal([]byte(answer), &metrics))
 	if len(metrics) != 1 { // its first heartbeat is to come
 		return ""
 	}
 	return metrics[0].Value
+}
+
+// get returns what the jobmanager answers.
+func (j job) get(path string) string {
+	j.t.Helper()
+	request, err := http.NewRequestWithContext(j.ctx, http.MethodGet, "http://"+j.cluster.RestAddr()+path, http.NoBody)
+	j.check(err)
+	response, err := http.DefaultClient.Do(request)
+	j.check(err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	j.check(err)
+	return string(answer)
 }

@@ -28,6 +28,7 @@ type spec struct {
 	passThrough bool          // without a window
 	group       string        // of consumers, none when empty
 	restarts    int           // how often the job may begin again
+	interval    time.Duration // between checkpoints, 100 ms when 0
 	onDataLoss  string        // begins at the group's offsets then; fail, at the earliest, when empty
 	deadLetters bool          // takes bad records and late rows, in the directory deadLetterDir
 	sink        string        // a topic for the rows, as CSV, and one with deadTopic's name for the dead letters; a directory when empty
@@ -76,6 +77,10 @@ func (s spec) yaml(brokers []string, dir string) string {
 	if s.sink != "" && s.deadLetters {
 		dead = fmt.Sprintf("dead_letters: {kafka: {brokers: %q, topic: %s}}\n", strings.Join(brokers, ","), deadTopic(s.sink))
 	}
+	interval := 100 * time.Millisecond
+	if s.interval > 0 {
+		interval = s.interval
+	}
 	restart := "{type: none}"
 	if s.restarts > 0 {
 		restart = fmt.Sprintf("{type: fixed-delay, attempts: %d, delay: 10ms}", s.restarts)
@@ -95,9 +100,9 @@ source:
 compute: {price_with_kdv: price * (1 + kdv)}
 %sselect: [id, product, description, price, kdv, price_with_kdv, %s]
 sink: %s
-checkpoint: {interval: 100ms}
+checkpoint: {interval: %s}
 restart_strategy: %s
-%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, sink, restart, dead)
+%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, sink, interval, restart, dead)
 }
 
 // listing is a record of the tests.

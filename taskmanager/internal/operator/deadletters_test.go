@@ -103,8 +103,9 @@ func TestDeadLetters(t *testing.T) {
 	if diff := cmp.Diff(ledger.Entry{Split: 3, Read: 7, Filtered: 1, DeadLettered: 3, Skipped: 1}, entry); diff != "" {
 		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
-	if len(out.rows) != 2 || counters.Late.Load() != 0 || counters.DeadLettered.Load() != 3 {
-		t.Errorf("rows %v, %d dropped as late, %d dead letters", out.rows, counters.Late.Load(), counters.DeadLettered.Load())
+	if len(out.rows) != 2 || counters.Late.Load() != 0 || counters.BadDeadLetters.Load() != 2 || counters.LateDeadLetters.Load() != 1 {
+		t.Errorf("rows %v, %d dropped as late, %d bad and %d late dead letters", out.rows, counters.Late.Load(),
+			counters.BadDeadLetters.Load(), counters.LateDeadLetters.Load())
 	}
 }
 

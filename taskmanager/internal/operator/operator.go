@@ -71,7 +71,7 @@ type Counters struct {
 	Collapsed, OpenGroups, OpenWindows       atomic.Int64
 	RowsWritten                              atomic.Int64
 	Lost                                     atomic.Int64 // gone before they could be read
-	DeadLettered                             atomic.Int64
+	BadDeadLetters, LateDeadLetters          atomic.Int64 // handed over because they could not be decoded, or came too late
 	FilesPublished, RowsPublished            atomic.Int64 // of part files
 	InputWatermark, OutputWatermark          atomic.Int64 // ms
 	// Idle runs while the chain waits for input, Backpressured while it waits for room downstream.

@@ -188,7 +188,7 @@ func (s *Source) bad(ctx context.Context, split int, r *kgo.Record, err error) e
 		return &RecordError{Topic: from.topic, Partition: from.partition, Offset: r.Offset, Err: err}
 	}
 	s.ledger.Of(from.number).DeadLettered++
-	s.counters.DeadLettered.Add(1)
+	s.counters.BadDeadLetters.Add(1)
 	return s.dead.Add(ctx, DeadLetter{Topic: from.topic, Partition: from.partition, Record: r, Reason: err.Error()})
 }
 
@@ -332,7 +332,7 @@ func (s *Source) dropLate(ctx context.Context, rows *Rows) error {
 	s.keep = kept
 	if entry := s.ledger.Of(rows.Origin.Split); s.keepsLate() {
 		entry.DeadLettered += late
-		s.counters.DeadLettered.Add(late)
+		s.counters.LateDeadLetters.Add(late)
 	} else {
 		entry.Late += late
 		s.counters.Late.Add(late)

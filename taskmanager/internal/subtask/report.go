@@ -33,6 +33,7 @@ func (s *Subtask) Report() *controlv1.SubtaskReport {
 // Metrics returns the attempt's counters.
 func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 	c := s.counters
+	lateLetters := c.LateDeadLetters.Load()
 	elapsed := s.host.Now().Sub(s.started).Milliseconds()
 	idle, blocked := c.Idle.Total().Milliseconds(), c.Backpressured.Total().Milliseconds()
 	return &controlv1.SubtaskMetrics{
@@ -43,7 +44,8 @@ func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 		EmptyRecords: c.Empty.Load(), DroppedRecords: c.Dropped.Load(), IgnoredFields: c.IgnoredFields.Load(),
 		CollapsedRecords: c.Collapsed.Load(), OpenGroups: c.OpenGroups.Load(), OpenWindows: c.OpenWindows.Load(),
 		RowsWritten: c.RowsWritten.Load(), LostRecords: c.Lost.Load(),
-		DeadLetteredRecords: c.DeadLettered.Load(), FilesPublished: c.FilesPublished.Load(), RowsPublished: c.RowsPublished.Load(),
+		DeadLetteredRecords: c.BadDeadLetters.Load() + lateLetters, LateDeadLetters: lateLetters,
+		FilesPublished: c.FilesPublished.Load(), RowsPublished: c.RowsPublished.Load(),
 	}
 }
 

@@ -2316,8 +2316,10 @@ type SubtaskMetrics struct {
 	// files_published counts part files that have their final names, rows_published their rows.
 	FilesPublished int64 `protobuf:"varint,22,opt,name=files_published,json=filesPublished,proto3" json:"files_published,omitempty"`
 	RowsPublished  int64 `protobuf:"varint,23,opt,name=rows_published,json=rowsPublished,proto3" json:"rows_published,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// late_dead_letters are those of the dead_lettered_records that came too late; the others could not be decoded.
+	LateDeadLetters int64 `protobuf:"varint,24,opt,name=late_dead_letters,json=lateDeadLetters,proto3" json:"late_dead_letters,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SubtaskMetrics) Reset() {
@@ -2507,6 +2509,13 @@ func (x *SubtaskMetrics) GetFilesPublished() int64 {
 func (x *SubtaskMetrics) GetRowsPublished() int64 {
 	if x != nil {
 		return x.RowsPublished
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetLateDeadLetters() int64 {
+	if x != nil {
+		return x.LateDeadLetters
 	}
 	return 0
 }
@@ -2778,7 +2787,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
 	"\x06end_ms\x18\x02 \x01(\x03R\x05endMs\x12\x19\n" +
 	"\bfires_at\x18\x03 \x01(\x03R\afiresAt\x12\x16\n" +
-	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xdf\x06\n" +
+	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\x8b\a\n" +
 	"\x0eSubtaskMetrics\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
@@ -2806,7 +2815,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\flost_records\x18\x14 \x01(\x03R\vlostRecords\x122\n" +
 	"\x15dead_lettered_records\x18\x15 \x01(\x03R\x13deadLetteredRecords\x12'\n" +
 	"\x0ffiles_published\x18\x16 \x01(\x03R\x0efilesPublished\x12%\n" +
-	"\x0erows_published\x18\x17 \x01(\x03R\rrowsPublished\"\x95\x02\n" +
+	"\x0erows_published\x18\x17 \x01(\x03R\rrowsPublished\x12*\n" +
+	"\x11late_dead_letters\x18\x18 \x01(\x03R\x0flateDeadLetters\"\x95\x02\n" +
 	"\vSplitReport\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
