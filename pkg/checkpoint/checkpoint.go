@@ -23,7 +23,7 @@ type ID uint64
 // Kind says what a checkpoint is for. Its numbers are part of stored state.
 type Kind uint8
 
-// The kinds. All but Periodic are savepoints: they belong to the user and are never removed by the job.
+// The kinds. Savepoint, Stop and Drain are savepoints: they belong to the user and are never removed by the job.
 const (
 	// Periodic checkpoints are for recovery; later ones subsume them.
 	Periodic Kind = iota
@@ -33,6 +33,8 @@ const (
 	Stop
 	// Drain is Stop after an end watermark: all windows have fired, and a job cannot go on from it with the same windows.
 	Drain
+	// HandOver is a Periodic one after which the sources read nothing more: the next attempt goes on from it, and no record is read twice.
+	HandOver
 )
 
 func (k Kind) String() string {
@@ -45,16 +47,21 @@ func (k Kind) String() string {
 		return "stop-with-savepoint"
 	case Drain:
 		return "drain"
+	case HandOver:
+		return "hand-over"
 	default:
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
 }
 
 // IsSavepoint reports whether the checkpoint belongs to the user.
-func (k Kind) IsSavepoint() bool { return k != Periodic }
+func (k Kind) IsSavepoint() bool { return k == Savepoint || k.Ends() }
 
 // Stops reports whether the sources read nothing after the barrier.
-func (k Kind) Stops() bool { return k == Stop || k == Drain }
+func (k Kind) Stops() bool { return k.Ends() || k == HandOver }
+
+// Ends reports whether the job ends with the checkpoint.
+func (k Kind) Ends() bool { return k == Stop || k == Drain }
 
 // Subtask names a subtask of a job.
 type Subtask struct {

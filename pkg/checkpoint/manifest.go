@@ -56,7 +56,7 @@ func Decode(data []byte) (Checkpoint, error) {
 func (c *Checkpoint) readHead(payload []byte) error {
 	d := NewDecoder("checkpoint manifest: head", payload)
 	*c = Checkpoint{
-		ID: ID(d.Uvarint()), Kind: Kind(d.Int(int(Drain))), Attempt: d.Int(math.MaxInt32), MaxParallelism: d.Int(math.MaxInt32),
+		ID: ID(d.Uvarint()), Kind: Kind(d.Int(int(HandOver))), Attempt: d.Int(math.MaxInt32), MaxParallelism: d.Int(math.MaxInt32),
 		TriggeredMs: d.Varint(), CompletedMs: d.Varint(),
 	}
 	if c.ID == 0 {

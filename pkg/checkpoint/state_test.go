@@ -196,7 +196,7 @@ func drawSink(t *rapid.T) checkpoint.Sink {
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := checkpoint.Checkpoint{
-			ID: checkpoint.ID(rapid.Uint64Min(1).Draw(t, "id")), Kind: checkpoint.Kind(rapid.IntRange(0, 3).Draw(t, "kind")),
+			ID: checkpoint.ID(rapid.Uint64Min(1).Draw(t, "id")), Kind: checkpoint.Kind(rapid.IntRange(0, 4).Draw(t, "kind")),
 			Attempt: rapid.IntRange(0, 9).Draw(t, "attempt"), MaxParallelism: rapid.IntRange(1, 1<<15).Draw(t, "key groups"),
 			TriggeredMs: rapid.Int64().Draw(t, "triggered"), CompletedMs: rapid.Int64().Draw(t, "completed"),
 			States: rapid.SliceOfN(rapid.Custom(drawState), 1, 3).Draw(t, "states"),

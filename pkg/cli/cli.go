@@ -67,10 +67,11 @@ func Logger(to io.Writer, format, level string) (*slog.Logger, error) {
 }
 
 // Main runs a daemon's command until it ends or SIGINT or SIGTERM asks it to, and returns the exit code: 0, or 1 after an
-// error, which is printed.
+// error, which is printed. A second signal ends the process at once.
 func Main(command *cobra.Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	command.SilenceErrors, command.SilenceUsage = true, true
 	command.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		return FromEnvironment(c.Flags(), os.LookupEnv)

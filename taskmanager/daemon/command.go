@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,6 +25,8 @@ func Command() *cobra.Command {
 		Use:   "taskmanager",
 		Short: "Runs subtasks of jobs in its slots",
 		Long: "Runs subtasks of jobs in its slots.\n\n" +
+			"SIGTERM or SIGINT makes it leave: jobs that run here take a checkpoint, at which their sources stop, and go on at the slots that are\n" +
+			"left; then it ends. A second signal ends it at once.\n\n" +
 			"Each flag can also be given in the environment: --slots is PENCERE_SLOTS.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -36,7 +39,10 @@ func Command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return d.Run(c.Context())
+			running, stop := context.WithCancel(context.WithoutCancel(c.Context()))
+			defer stop()
+			defer context.AfterFunc(c.Context(), d.Leave)()
+			return d.Run(running)
 		},
 	}
 	command.PersistentFlags().StringVar(&cfg.MetricsAddr, "metrics-addr", ":9249", "host:port of /metrics, /health and /debug/pprof; empty for none")
@@ -47,6 +53,7 @@ func Command() *cobra.Command {
 	flags.StringVar(&cfg.AdvertiseAddr, "advertise-addr", "", "host:port that other taskmanagers dial, where it differs from --data-addr")
 	flags.Int64Var(&memoryMiB, "memory", 0, "memory to use at most, in MiB; 0 for three quarters of the machine's")
 	flags.DurationVar(&cfg.Lease, "lease", DefaultLease, "how long subtasks run on while no jobmanager leads")
+	flags.DurationVar(&cfg.LeaveTimeout, "leave-timeout", DefaultLeaveTimeout, "how long it waits at most for jobs to go on elsewhere when it is to end")
 	logger = cli.LogFlags(flags)
 	command.AddCommand(&cobra.Command{
 		Use:   "health",

@@ -42,13 +42,18 @@ type Config struct {
 	// MemoryLimit bounds the memory of the process, in bytes; 0 takes three quarters of the machine's.
 	MemoryLimit int64
 	// Lease is for how long subtasks run on while no jobmanager leads; 0 is DefaultLease.
-	Lease   time.Duration
-	Version string
-	Log     *slog.Logger
+	Lease time.Duration
+	// LeaveTimeout is for how long Run goes on at most after Leave; 0 is DefaultLeaveTimeout.
+	LeaveTimeout time.Duration
+	Version      string
+	Log          *slog.Logger
 }
 
 // DefaultLease outlasts the restart of a jobmanager's machine.
 const DefaultLease = 5 * time.Minute
+
+// DefaultLeaveTimeout is enough for a checkpoint of much state.
+const DefaultLeaveTimeout = 30 * time.Second
 
 // maxMessage bounds a message of the exchange, in bytes. A batch is cut near 1 MiB, but one row may be larger.
 const maxMessage = 256 << 20
@@ -135,7 +140,7 @@ func (d *Daemon) wire(advertised string) {
 			TaskManagerId: d.id, DataAddress: advertised, Slots: int32(d.cfg.Slots), CpuCores: int32(runtime.NumCPU()),
 			PhysicalMemoryBytes: physicalMemory(), MemoryLimitBytes: d.limit, Version: d.cfg.Version,
 		},
-		Lease: cmp.Or(d.cfg.Lease, DefaultLease), Log: d.cfg.Log,
+		Lease: cmp.Or(d.cfg.Lease, DefaultLease), LeaveTimeout: cmp.Or(d.cfg.LeaveTimeout, DefaultLeaveTimeout), Log: d.cfg.Log,
 	})
 	d.table = slots.New(slots.Config{
 		Host: subtask.Host{
@@ -150,7 +155,10 @@ func (d *Daemon) wire(advertised string) {
 // ID returns the taskmanager's id, "host:port-xxxxxx".
 func (d *Daemon) ID() string { return d.id }
 
-// Run serves until ctx ends. It then stops the subtasks before the exchange, which they send over.
+// Leave has the jobs go on elsewhere, without reading anything twice, and then ends Run. It may be called at any time, and again.
+func (d *Daemon) Leave() { d.agent.Leave() }
+
+// Run serves until ctx ends, or the taskmanager has left. It then stops the subtasks before the exchange, which they send over.
 func (d *Daemon) Run(ctx context.Context) error {
 	debug.SetMemoryLimit(d.limit)
 	boundGarbage(ctx)
@@ -178,7 +186,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.table.Wait()
 	d.peers.close()
 	server.Stop()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, agent.ErrLeft) {
 		return nil
 	}
 	return err

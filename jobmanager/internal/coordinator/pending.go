@@ -67,7 +67,7 @@ func (p *pending) take(s checkpoint.State, now time.Time) bool {
 func (p *pending) final() bool { return p.acks == 0 }
 
 // last reports whether no other checkpoint of the attempt follows.
-func (p *pending) last() bool { return p.final() || p.kind.Stops() }
+func (p *pending) last() bool { return p.final() || p.kind.Ends() }
 
 func (p *pending) waiting() []checkpoint.Subtask {
 	return slices.DeleteFunc(sortedSubtasks(p.subtasks), func(s checkpoint.Subtask) bool {
@@ -154,8 +154,11 @@ func (c *Coordinator) committed(e Committed) {
 	c.do(NotifyComplete{ID: p.id, Kind: p.kind, Attempt: p.attempt, Request: p.request})
 	if a := c.attempt; a != nil && a.number == p.attempt {
 		a.completed, a.lastEnd, a.failures = p.id, c.now, 0
-		if p.last() {
+		switch {
+		case p.last():
 			c.close("the job is ending")
+		case p.kind.Stops():
+			c.close("the job is changing its slots")
 		}
 	}
 	c.forget(func(r retained) bool { return slices.Contains(p.subsumed, r.id) || c.over && !r.kind.IsSavepoint() })

@@ -182,6 +182,7 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) coordinator.Event {
 
 var kinds = map[string]checkpoint.Kind{
 	"checkpoint": checkpoint.Periodic, "savepoint": checkpoint.Savepoint, "stop": checkpoint.Stop, "drain": checkpoint.Drain,
+	"hand-over": checkpoint.HandOver,
 }
 
 func show(a coordinator.Action) string {

@@ -1,7 +1,8 @@
 // Package elastic decides how wide a job runs and when it changes that. It is pure: time comes in with each call.
 //
 // A job that is to run otherwise than it does first takes a checkpoint, and only when that is committed begins its next attempt
-// from it. Slots that come one after the other are one change: nothing is done before they have been quiet for a while.
+// from it. Slots that come one after the other are one change: nothing is done before they have been quiet for a while. From slots
+// that are about to go a job moves at once, and its sources stop at the checkpoint: nothing is read twice.
 package elastic
 
 import "time"
@@ -52,9 +53,11 @@ type Seen struct {
 	Slots int
 	// Target is how many of them it would take; 0 if they are too few.
 	Target int
+	// Leaving says that some slots that the job runs in are about to go. They are not in Slots.
+	Leaving bool
 }
 
-func (s Seen) wants() bool { return s.Target > 0 && s.Target != s.Parallelism }
+func (s Seen) wants() bool { return s.Leaving || s.Target > 0 && s.Target != s.Parallelism }
 
 // Decision is what is to be done next.
 type Decision int
@@ -66,6 +69,8 @@ const (
 	Look
 	// Checkpoint takes a checkpoint; Committed or Failed answers it.
 	Checkpoint
+	// HandOver takes a checkpoint at which the sources stop; Committed or Failed answers it.
+	HandOver
 	// Rescale begins the next attempt.
 	Rescale
 )
@@ -78,16 +83,16 @@ type Rescaler struct {
 	changed  time.Time // when the slots did last
 	wanted   time.Time // since when the job wants to change; zero for not at all
 	retry    time.Time // not before, after a checkpoint that failed
-	awaiting bool      // a checkpoint of the attempt is under way for this
+	awaiting Decision  // Checkpoint or HandOver while one of the attempt is under way for this, else Stay
 }
 
 // New returns the rescaler of a job of which nothing has been seen.
 func New(c Config) *Rescaler { return &Rescaler{config: c, seen: Seen{Attempt: -1}} }
 
-// See takes how the job is now and decides Stay, Look or Checkpoint. The time belongs to Look.
+// See takes how the job is now and decides Stay, Look, Checkpoint or HandOver. The time belongs to Look.
 func (r *Rescaler) See(now time.Time, s Seen) (Decision, time.Time) {
 	if s.Attempt != r.seen.Attempt {
-		r.began, r.wanted, r.retry, r.awaiting = now, time.Time{}, time.Time{}, false
+		r.began, r.wanted, r.retry, r.awaiting = now, time.Time{}, time.Time{}, Stay
 	}
 	if s.Slots != r.seen.Slots || s.Target != r.seen.Target {
 		r.changed = now
@@ -100,37 +105,45 @@ func (r *Rescaler) See(now time.Time, s Seen) (Decision, time.Time) {
 	case r.wanted.IsZero():
 		r.wanted = now
 	}
-	if r.awaiting {
+	if r.awaiting != Stay {
 		return Stay, time.Time{}
 	}
 	if due := r.due(); now.Before(due) {
 		return Look, due
 	}
-	r.awaiting = true
-	return Checkpoint, time.Time{}
+	r.awaiting = Checkpoint
+	if s.Leaving {
+		r.awaiting = HandOver
+	}
+	return r.awaiting, time.Time{}
 }
 
 // due returns when the job may change.
 func (r *Rescaler) due() time.Time {
+	if r.seen.Leaving {
+		return r.retry
+	}
 	quiet := earlier(r.changed.Add(r.config.Quiet), r.wanted.Add(restless*r.config.Quiet))
 	return later(later(quiet, r.began.Add(r.config.CoolDown)), r.retry)
 }
 
-// Committed says that the checkpoint of the attempt exists. The job is as in s by now: Rescale, or Stay if it need not change any more.
+// Committed says that the checkpoint of the attempt exists. The job is as in s by now: Rescale, or Stay if it need not change any
+// more, or must hand over and its sources have not stopped: See says that next.
 func (r *Rescaler) Committed(s Seen) Decision {
-	if s.Attempt != r.seen.Attempt || !r.awaiting {
+	if s.Attempt != r.seen.Attempt {
 		return Stay
 	}
-	r.awaiting = false
-	if !s.wants() {
-		return Stay
+	taken := r.awaiting
+	r.awaiting = Stay
+	if taken == HandOver || taken == Checkpoint && s.wants() && !s.Leaving {
+		return Rescale
 	}
-	return Rescale
+	return Stay
 }
 
 // Failed says that there is no such checkpoint, or that the job cannot change now: it is tried again after a pause.
 func (r *Rescaler) Failed(now time.Time) {
-	r.awaiting = false
+	r.awaiting = Stay
 	r.retry = now.Add(r.config.CoolDown)
 }
 

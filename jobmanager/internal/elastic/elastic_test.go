@@ -134,45 +134,80 @@ func TestFailedCheckpointIsTriedAgain(t *testing.T) {
 	j.wants(elastic.Checkpoint, 0)
 }
 
-// Whatever is seen when: no attempt rescales without a checkpoint of its own that was committed, and none before its cool-down.
+// From slots that are about to go a job moves at once, wherever to, and never without its sources having stopped.
+func TestLeaving(t *testing.T) {
+	for _, left := range []int{0, 1, 2} {
+		j := newJob(t, 2)
+		j.slots(left)
+		j.seen.Leaving = true
+		j.wants(elastic.HandOver, 0)
+		j.seen.Leaving = false // it died meanwhile
+		j.slots(2)
+		if got := j.r.Committed(j.seen); got != elastic.Rescale {
+			t.Fatalf("decision %d: the sources have stopped", got)
+		}
+	}
+}
+
+func TestLeavingDuringACheckpoint(t *testing.T) {
+	j := newJob(t, 2)
+	j.pass(time.Minute)
+	j.slots(3)
+	j.wants(elastic.Look, quiet)
+	j.pass(quiet)
+	j.wants(elastic.Checkpoint, 0)
+	j.slots(1)
+	j.seen.Leaving = true
+	j.wants(elastic.Stay, 0)
+	if got := j.r.Committed(j.seen); got != elastic.Stay {
+		t.Fatalf("decision %d after a checkpoint at which no source stopped", got)
+	}
+	j.wants(elastic.HandOver, 0)
+	j.r.Failed(j.now)
+	j.wants(elastic.Look, coolDown)
+}
+
+// Whatever is seen when: no attempt rescales without a checkpoint of its own that was committed, and none before its cool-down, but from
+// slots that are about to go, and then not unless the sources have stopped.
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := elastic.New(elastic.Config{Quiet: quiet, CoolDown: coolDown})
 		now := time.Unix(0, 0)
 		seen := elastic.Seen{Parallelism: 1, Slots: 1, Target: 1}
-		began, awaiting := now, false
+		began, awaiting := now, elastic.Stay
 		r.See(now, seen)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 			seen.Slots = rapid.IntRange(0, 3).Draw(t, "slots")
 			seen.Target = seen.Slots
+			seen.Leaving = rapid.IntRange(0, 3).Draw(t, "leaving") == 0
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
 				if r.Committed(seen) == elastic.Rescale {
-					if !awaiting || seen.Target == seen.Parallelism {
-						t.Fatal("a rescale that nobody wants or without a checkpoint")
+					if awaiting == elastic.Stay || awaiting == elastic.Checkpoint && (seen.Leaving || seen.Target == seen.Parallelism) {
+						t.Fatal("a rescale that nobody wants or without its checkpoint")
 					}
 					seen.Attempt, seen.Parallelism = seen.Attempt+1, max(seen.Target, 1)
-					seen.Slots, seen.Target = seen.Parallelism, seen.Parallelism
+					seen.Slots, seen.Target, seen.Leaving = seen.Parallelism, seen.Parallelism, false
 					began = now
 					r.See(now, seen)
 				}
-				awaiting = false
+				awaiting = elastic.Stay
 			case 1:
 				r.Failed(now)
-				awaiting = false
+				awaiting = elastic.Stay
 			default:
 				decision, at := r.See(now, seen)
 				if decision == elastic.Look && !at.After(now) {
 					t.Fatal("a look at once")
 				}
-				if decision != elastic.Checkpoint {
+				if decision != elastic.Checkpoint && decision != elastic.HandOver {
 					continue
 				}
-				if awaiting || now.Sub(began) < coolDown {
+				if awaiting != elastic.Stay || decision == elastic.Checkpoint && now.Sub(began) < coolDown {
 					t.Fatal("a checkpoint beside another one, or too soon")
 				}
-				awaiting = true
+				awaiting = decision
 			}
 		}
 	})

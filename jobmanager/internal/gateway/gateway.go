@@ -126,7 +126,8 @@ func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 		"subtasks", len(r.GetSubtasks()))
 	tm := slotpool.TaskManager{
 		ID: id, DataAddress: r.GetDataAddress(), Slots: int(r.GetSlots()), CPUCores: int(r.GetCpuCores()),
-		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Send: s.send,
+		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Leaving: r.GetLeaving(),
+		Send: s.send,
 	}
 	unregister := g.pool.Register(tm, g.jobs.Adopt(tm, r.GetSubtasks())...)
 	close(s.serving)
@@ -134,7 +135,11 @@ func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 	if err := <-s.ended; !errors.Is(err, io.EOF) {
 		reason = "its connection broke: " + err.Error()
 	}
-	g.log.Warn("taskmanager lost", "task_manager_id", id, "reason", reason)
+	if s.dismissed.Load() {
+		g.log.Info("taskmanager has left", "task_manager_id", id)
+	} else {
+		g.log.Warn("taskmanager lost", "task_manager_id", id, "reason", reason)
+	}
 	unregister(reason)
 	return status.Error(codes.Unavailable, reason)
 }
@@ -183,6 +188,9 @@ func (g *Gateway) handle(taskManagerID string, m *controlv1.ConnectRequest) {
 		g.jobs.SubtaskEnded(m.SubtaskEnded)
 	case *controlv1.ConnectRequest_CheckpointRequest:
 		g.jobs.CheckpointRequest(m.CheckpointRequest)
+	case *controlv1.ConnectRequest_Leave:
+		g.log.Info("taskmanager is leaving", "task_manager_id", taskManagerID)
+		g.pool.Leave(taskManagerID)
 	}
 }
 
@@ -196,6 +204,7 @@ type session struct {
 	ended      chan error               // has room for all who send, of whom only the first is heard
 	wake       chan struct{}            // holds a token when the queue may hold something
 	heard      atomic.Bool              // since watch looked last
+	dismissed  atomic.Bool              // it may go
 
 	mu    sync.Mutex
 	queue []*controlv1.ConnectResponse
@@ -222,6 +231,9 @@ func (s *session) receive() (*controlv1.ConnectRequest, error) {
 
 func (s *session) send(m *controlv1.ConnectResponse) {
 	m.FencingToken = s.token
+	if m.GetDismissed() != nil {
+		s.dismissed.Store(true)
+	}
 	s.mu.Lock()
 	s.queue = append(s.queue, m)
 	s.mu.Unlock()

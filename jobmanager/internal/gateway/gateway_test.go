@@ -252,6 +252,40 @@ func TestBrokenStreamTakesTheSlots(t *testing.T) {
 	})
 }
 
+// A taskmanager that is about to go is dismissed when no job has a slot there, and at once if it says so when it registers.
+func TestLeave(t *testing.T) {
+	inWorld(t, func(w *world) {
+		defer w.lead(7)()
+		h := &holder{}
+		w.pool.Request("job", h)
+		c := w.register("tm", 1)
+		c.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Leave{Leave: &controlv1.Leave{}}})
+		<-time.After(time.Second)
+		w.pool.Release("job")
+		w.pool.Request("next", h)
+		beats := 0
+		for m, err := c.Recv(); m.GetDismissed() == nil; m, err = c.Recv() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.GetLeaderHeartbeat() != nil {
+				beats++
+			}
+		}
+		if beats == 0 || len(h.granted) != 1 {
+			t.Errorf("dismissed after %d beats, %d slots granted", beats, len(h.granted))
+		}
+		d := w.connect()
+		d.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: &controlv1.Register{
+			TaskManagerId: "other", Slots: 1, Leaving: true}}})
+		for m, err := d.Recv(); m.GetDismissed() == nil; m, err = d.Recv() {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestSilentTaskManagerIsLost(t *testing.T) {
 	inWorld(t, func(w *world) {
 		defer w.lead(7)()

@@ -72,7 +72,7 @@ type Failure struct {
 	TaskManagerID string
 	// LostPeer says that the subtask failed only because another one went away.
 	LostPeer bool
-	// Rescale says that it is none: the job changes its parallelism.
+	// Rescale says that it is none: the job changes its slots.
 	Rescale bool
 	// Final failures are not restarted: trying again cannot help.
 	Final bool
@@ -281,6 +281,9 @@ func (j *Job) fail(now time.Time, f Failure) []Action {
 		}
 		return j.settle()
 	}
+	if f.Rescale {
+		return j.move(f)
+	}
 	j.failure = &f
 	var actions []Action
 	delay, again := j.restarts.next(now)
@@ -298,8 +301,13 @@ func (j *Job) rescale(e Rescale) []Action {
 	if j.status != Running || e.Attempt != j.attempt || j.quiet() {
 		return nil
 	}
+	return j.move(Failure{Message: e.Note, Rescale: true})
+}
+
+// move ends the attempt without asking the restart strategy.
+func (j *Job) move(f Failure) []Action {
 	j.restarts.due = true
-	actions := append(j.set(Restarting, &Failure{Message: e.Note, Rescale: true}), j.cancelSubtasks()...)
+	actions := append(j.set(Restarting, &f), j.cancelSubtasks()...)
 	return append(actions, j.settle()...)
 }
 

@@ -22,7 +22,7 @@ import (
 //	granted subtasks=N                                              slots for vertices a and b
 //	subtask id=a/0 state=RUNNING [attempt=N] [failure=text] [lost-peer]
 //	lost subtasks=(a/0,b/0) reason=text
-//	reconciled a/0=STATE b/0=STATE [failure=text]                    what is left of the attempt
+//	reconciled a/0=STATE b/0=STATE [failure=text [rescale]]          what is left of the attempt
 //	fail message=text [final]
 //	rescale [attempt=N]
 //
@@ -134,7 +134,8 @@ func reconciled(t *testing.T, d *datadriven.TestData) jobfsm.Reconciled {
 	for _, arg := range d.CmdArgs {
 		switch arg.Key {
 		case "failure":
-			e.Failure = &jobfsm.Failure{Message: arg.Vals[0]}
+			e.Failure = &jobfsm.Failure{Message: arg.Vals[0], Rescale: d.HasArg("rescale")}
+		case "rescale":
 		default:
 			e.Subtasks[parseID(t, arg.Key)] = jobfsm.SubtaskState(arg.Vals[0])
 		}

@@ -140,6 +140,10 @@ func (m *master) reconcile(ctx context.Context) {
 		there.failure = &jobfsm.Failure{Message: fmt.Sprintf(
 			"%d of %d subtasks did not come back within %s after another jobmanager took over", missing, there.want, m.cfg.Grace)}
 	}
+	if m.latest != nil && m.latest.Kind == checkpoint.HandOver && m.latest.Attempt == m.machine.Attempt() {
+		// That they have finished is not the end of the job.
+		there.failure = &jobfsm.Failure{Message: "hand-over: another jobmanager took over in the middle of it", Rescale: true}
+	}
 	m.mu.Lock()
 	m.state.adopts = false
 	if there.want > 0 {
@@ -194,7 +198,7 @@ func (m *master) resume(ctx context.Context, there present) {
 	}
 	m.repeatSplits()
 	if m.latest != nil && m.latest.Attempt == attempt {
-		if m.latest.Kind.Stops() {
+		if m.latest.Kind.Ends() {
 			m.resumeStop(ctx, there)
 			return
 		}

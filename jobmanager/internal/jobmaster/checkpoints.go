@@ -93,6 +93,7 @@ var purposes = map[checkpoint.Kind]controlv1.CheckpointKind{
 	checkpoint.Savepoint: controlv1.CheckpointKind_CHECKPOINT_KIND_SAVEPOINT,
 	checkpoint.Stop:      controlv1.CheckpointKind_CHECKPOINT_KIND_STOP,
 	checkpoint.Drain:     controlv1.CheckpointKind_CHECKPOINT_KIND_DRAIN,
+	checkpoint.HandOver:  controlv1.CheckpointKind_CHECKPOINT_KIND_HAND_OVER,
 }
 
 func (m *master) trigger(a coordinator.Trigger) {

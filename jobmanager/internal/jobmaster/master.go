@@ -124,7 +124,11 @@ func (m *master) run(ctx context.Context) {
 		}
 		m.handle(ctx, e)
 	}
-	m.cfg.Slots.Release(m.id)
+	if m.machine.Status().Terminal() {
+		m.cfg.Slots.Release(m.id)
+	} else {
+		m.cfg.Slots.Withdraw(m.id) // its subtasks run on: whoever leads next knows when a taskmanager may go
+	}
 	if m.discovering != nil {
 		m.discovering()
 	}

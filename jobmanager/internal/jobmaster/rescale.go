@@ -22,6 +22,7 @@ type (
 	// rescaleReady is posted when the checkpoint that the rescaler asked for exists, or will not.
 	rescaleReady struct {
 		attempt int
+		kind    checkpoint.Kind // Periodic or HandOver
 		err     error
 	}
 	// boundsWished is posted for a user.
@@ -136,13 +137,14 @@ func (d *Dispatcher) slotsChanged() {
 
 // seen is how the job runs and what slots there are for it.
 func (m *master) seen() elastic.Seen {
-	slots := m.cfg.Slots.Reach(m.id) // before m.mu: the pool asks masters while it is locked
+	slots, leaving := m.cfg.Slots.Reach(m.id) // before m.mu: the pool asks masters while it is locked
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := &m.state
 	return elastic.Seen{
 		Attempt: m.machine.Attempt(), Parallelism: s.parallelism, Slots: slots,
-		Target: s.bounds.Target(slots, len(s.splits), s.program.Job.MaxParallelism),
+		Target:  s.bounds.Target(slots, len(s.splits), s.program.Job.MaxParallelism),
+		Leaving: leaving,
 	}
 }
 
@@ -163,19 +165,27 @@ func (m *master) reconsider(ctx context.Context) {
 		m.rescaling.timer = time.AfterFunc(at.Sub(m.cfg.Now()), func() { m.post(rescaleDue{}) })
 	case elastic.Checkpoint:
 		m.cfg.Logger.Info("checkpoint for a rescale", "job_id", m.id, "parallelism", seen.Parallelism, "slots", seen.Slots)
-		m.request(ctx, wish{request: rescaleRequest, kind: checkpoint.Periodic, answer: func(o Operation) {
-			m.post(rescaleReady{attempt: seen.Attempt, err: o.Err})
-		}})
+		m.checkpointFor(ctx, seen, checkpoint.Periodic)
+	case elastic.HandOver:
+		m.cfg.Logger.Info("checkpoint to hand over, as a taskmanager is leaving", "job_id", m.id, "parallelism", seen.Parallelism, "slots", seen.Slots)
+		m.checkpointFor(ctx, seen, checkpoint.HandOver)
 	}
 }
 
+// checkpointFor asks for the checkpoint that the next attempt is to go on from.
+func (m *master) checkpointFor(ctx context.Context, seen elastic.Seen, kind checkpoint.Kind) {
+	m.request(ctx, wish{request: rescaleRequest, kind: kind, answer: func(o Operation) {
+		m.post(rescaleReady{attempt: seen.Attempt, kind: kind, err: o.Err})
+	}})
+}
+
 // rescale begins the next attempt from the checkpoint that was taken for it, if that is still wanted. A user's savepoint that is under
-// way comes first: it may be the one that the job stops with.
+// way comes first, unless the sources have stopped: it may be the one that the job stops with.
 func (m *master) rescale(ctx context.Context, e rescaleReady) {
 	if e.attempt != m.machine.Attempt() || m.machine.Status() != jobfsm.Running {
 		return
 	}
-	if len(m.savepoints.wishes) > 0 || m.rescaling.ending {
+	if len(m.savepoints.wishes) > 0 && e.kind != checkpoint.HandOver || m.rescaling.ending {
 		e.err = errors.New("a savepoint or the end of the job is under way")
 	}
 	if e.err != nil {
@@ -185,11 +195,14 @@ func (m *master) rescale(ctx context.Context, e rescaleReady) {
 	}
 	seen := m.seen()
 	if m.rescaling.Committed(seen) == elastic.Rescale {
-		m.step(ctx, jobfsm.Rescale{Attempt: e.attempt, Note: rescaleNote(seen)})
+		m.step(ctx, jobfsm.Rescale{Attempt: e.attempt, Note: rescaleNote(e.kind, seen)})
 	}
 }
 
-func rescaleNote(s elastic.Seen) string {
+func rescaleNote(kind checkpoint.Kind, s elastic.Seen) string {
+	if kind == checkpoint.HandOver {
+		return fmt.Sprintf("hand-over: a taskmanager is leaving; nothing is read twice, as the sources stopped at the checkpoint; slots for the job: %d", s.Slots)
+	}
 	return fmt.Sprintf("rescale: from parallelism %d to %d, from a checkpoint taken for it; slots for the job: %d", s.Parallelism, s.Target, s.Slots)
 }
 

@@ -224,7 +224,12 @@ func (m *master) giveUp(ctx context.Context, w wish, err error) {
 // until then the job can still go on from it.
 func (m *master) complete(ctx context.Context, a coordinator.NotifyComplete) {
 	w, asked := m.takeWish(a.Request)
-	if !asked || !a.Kind.Stops() {
+	if asked && a.Kind == checkpoint.HandOver {
+		w.answer(Operation{CheckpointID: a.ID}) // is heard of before a subtask that finishes with the checkpoint: the job is not at its end
+		m.notifyComplete(ctx, a)
+		return
+	}
+	if !asked || !a.Kind.Ends() {
 		m.notifyComplete(ctx, a)
 	}
 	switch {
@@ -291,10 +296,10 @@ func (m *master) exported(ctx context.Context, e exported) {
 	switch {
 	case e.err != nil:
 		e.fail(e.err)
-		if e.kind.Stops() && running {
+		if e.kind.Ends() && running {
 			m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: e.err.Error()}})
 		}
-	case !e.kind.Stops():
+	case !e.kind.Ends():
 		m.cfg.Logger.Info("savepoint written", "job_id", m.id, "checkpoint_id", id, "location", e.folder)
 		e.answer(Operation{CheckpointID: id, Location: e.folder.String()})
 	case running:
@@ -353,7 +358,7 @@ func (m *master) settle(ctx context.Context) {
 		case boundsWished:
 			e.answer <- why
 		case exported:
-			if e.err == nil && e.kind.Stops() && ctx.Err() != nil {
+			if e.err == nil && e.kind.Ends() && ctx.Err() != nil {
 				e.fail(why)
 				continue
 			}

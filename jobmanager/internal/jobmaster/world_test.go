@@ -222,6 +222,8 @@ func (tm *taskManager) send(m *controlv1.ConnectResponse) {
 		tm.order("commit", m.CheckpointCommit)
 	case *controlv1.ConnectResponse_CheckpointAbort:
 		tm.order("abort", m.CheckpointAbort)
+	case *controlv1.ConnectResponse_Dismissed:
+		tm.orders = append(tm.orders, "dismissed")
 	}
 }
 
@@ -260,6 +262,7 @@ type world struct {
 	pool       *slotpool.Pool
 	storage    *blobstore.Store
 	dispatcher *Dispatcher
+	grace      time.Duration // of the next leaders
 	resign     context.CancelFunc
 	led        chan error // what Lead returned
 	reason     error      // the same, after stop
@@ -290,7 +293,7 @@ func (w *world) lead() {
 	w.pool = slotpool.New(time.Now)
 	w.dispatcher = New(Config{
 		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Storage: w.storage, Logger: slog.New(slog.DiscardHandler),
-		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour,
+		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour, Grace: w.grace,
 	})
 	w.begin()
 }

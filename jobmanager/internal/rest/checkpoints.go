@@ -197,7 +197,7 @@ func briefly(c *view.Checkpoint) *checkpointInfo {
 		Type: "CHECKPOINT", Tasks: map[string]progress{},
 	}
 	switch {
-	case c.Kind.Stops():
+	case c.Kind.Ends():
 		info.Type = "SYNC_SAVEPOINT"
 	case c.Kind == checkpoint.Savepoint:
 		info.Type = "SAVEPOINT"

@@ -1,7 +1,8 @@
 // Package slotpool knows the registered taskmanagers and who holds their slots.
 //
 // Jobs wait in line for slots, first come first served, so that a wide job is not starved by narrow ones. A taskmanager that
-// goes away takes its slots with it at once; those who held them are told.
+// goes away takes its slots with it at once; those who held them are told. One that is about to go keeps those that are held, and is
+// dismissed when none is.
 package slotpool
 
 import (
@@ -23,6 +24,7 @@ type TaskManager struct {
 	CPUCores      int
 	PhysicalBytes int64
 	LimitBytes    int64
+	Leaving       bool // about to go
 	// Send queues a message to it. It does not block; after the taskmanager went away it does nothing.
 	Send func(*controlv1.ConnectResponse)
 }
@@ -60,6 +62,7 @@ type Pool struct {
 type member struct {
 	TaskManager
 	holders   []held // by slot index
+	dismissed bool
 	heartbeat time.Time
 	heap      int64
 	resident  int64
@@ -128,6 +131,15 @@ func (p *Pool) removeLocked(m *member, reason string) {
 	}
 }
 
+// Leave says that a taskmanager is about to go.
+func (p *Pool) Leave(id string) {
+	p.change(func() {
+		if m := p.members[id]; m != nil {
+			m.Leaving = true
+		}
+	})
+}
+
 // Heartbeat notes that a taskmanager is alive and what memory it uses, in bytes.
 func (p *Pool) Heartbeat(id string, heap, resident int64) {
 	p.mu.Lock()
@@ -159,34 +171,44 @@ func (p *Pool) Request(jobID string, holder Holder) {
 	})
 }
 
-// Reach returns how many slots a job could have: its own, and the free ones if no other job waits for slots.
-func (p *Pool) Reach(jobID string) int {
+// Reach returns how many slots a job could have: its own, and the free ones if no other job waits for slots. leaving says that it has
+// others, of a taskmanager that is about to go.
+func (p *Pool) Reach(jobID string) (slots int, leaving bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	own, free := 0, 0
 	for _, m := range p.members {
 		for _, h := range m.holders {
 			switch {
-			case h.holder == nil:
-				free++
-			case h.jobID == jobID:
+			case h.holder != nil && h.jobID == jobID && m.Leaving:
+				leaving = true
+			case h.holder != nil && h.jobID == jobID:
 				own++
+			case h.holder == nil && !m.Leaving:
+				free++
 			}
 		}
 	}
 	if len(p.waiting) > 0 {
-		return own
+		return own, leaving
 	}
-	return own + free
+	return own + free, leaving
 }
 
 // Release gives all slots of a job back, and its place in line.
 func (p *Pool) Release(jobID string) {
 	p.change(func() {
-		p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.jobID == jobID })
-		p.due = slices.DeleteFunc(p.due, func(c call) bool { return c.jobID == jobID })
+		p.withdrawLocked(jobID)
 		p.releaseLocked(jobID)
 	})
+}
+
+// Withdraw gives a job's place in line back. Its slots stay held.
+func (p *Pool) Withdraw(jobID string) { p.change(func() { p.withdrawLocked(jobID) }) }
+
+func (p *Pool) withdrawLocked(jobID string) {
+	p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.jobID == jobID })
+	p.due = slices.DeleteFunc(p.due, func(c call) bool { return c.jobID == jobID })
 }
 
 // releaseLocked frees the slots of a job and reports whether it had any.
@@ -210,10 +232,21 @@ func (p *Pool) change(what func()) {
 	for p.grantLocked() {
 		continue
 	}
+	p.dismissLocked()
 	if p.changed != nil && !slices.ContainsFunc(p.due, func(c call) bool { return c.jobID == "" }) {
 		p.due = append(p.due, call{make: p.changed})
 	}
 	p.tellLocked()
+}
+
+// dismissLocked lets the taskmanagers go that are about to and have no slot held.
+func (p *Pool) dismissLocked() {
+	for _, m := range p.members {
+		if m.Leaving && !m.dismissed && !slices.ContainsFunc(m.holders, func(h held) bool { return h.holder != nil }) {
+			m.dismissed = true
+			m.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Dismissed{Dismissed: &controlv1.Dismissed{}}})
+		}
+	}
 }
 
 // grantLocked takes the first request out of the line if there are slots for it, and marks them as its own.
@@ -262,6 +295,9 @@ func (p *Pool) tellLocked() {
 // freeLocked lists the free slots by taskmanager.
 func (p *Pool) freeLocked() (all []scheduler.TaskManager, count int) {
 	for id, m := range p.members {
+		if m.Leaving {
+			continue
+		}
 		tm := scheduler.TaskManager{ID: id}
 		for i, h := range m.holders {
 			if h.holder == nil {
@@ -290,7 +326,9 @@ func (p *Pool) TaskManagers() []view.TaskManager {
 				tm.Allocated = append(tm.Allocated, h.jobID)
 			}
 		}
-		tm.Free = tm.Slots - len(tm.Allocated)
+		if !m.Leaving {
+			tm.Free = tm.Slots - len(tm.Allocated)
+		}
 		all = append(all, tm)
 	}
 	slices.SortFunc(all, func(a, b view.TaskManager) int { return cmp.Compare(a.ID, b.ID) })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pencere/jobmanager/internal/slotpool"
+	controlv1 "pencere/pkg/gen/pencere/control/v1"
 
 	"pgregory.net/rapid"
 )
@@ -48,7 +49,7 @@ func (j *job) Lost(taskManagerID, _ string) {
 func newPool() *slotpool.Pool { return slotpool.New(func() time.Time { return time.UnixMilli(0) }) }
 
 func taskManager(id string, slots int) slotpool.TaskManager {
-	return slotpool.TaskManager{ID: id, Slots: slots}
+	return slotpool.TaskManager{ID: id, Slots: slots, Send: func(*controlv1.ConnectResponse) {}}
 }
 
 // world is the pool beside a model of it: who has registered how often, and who waits in which order.
@@ -57,7 +58,9 @@ type world struct {
 	members    map[string]int    // slots by taskmanager
 	unregister map[string]func() // of the present registration
 	stale      []func()          // of earlier ones
-	jobs       []*job            // that were released or never asked are not here
+	leaving    map[string]int    // slots that were held when it said so, or later
+	dismissed  map[string]int
+	jobs       []*job // that were released or never asked are not here
 	waiting    []*job
 	next       int
 }
@@ -68,7 +71,19 @@ func (w *world) register(t *rapid.T) {
 	if w.members[id] > 0 {
 		w.stale = append(w.stale, w.unregister[id])
 	}
-	unregister := w.pool.Register(taskManager(id, slots))
+	tm := taskManager(id, slots)
+	tm.Leaving = rapid.IntRange(0, 4).Draw(t, "leaving") == 0
+	delete(w.leaving, id)
+	delete(w.dismissed, id)
+	if tm.Leaving {
+		w.leaving[id] = 0
+	}
+	tm.Send = func(m *controlv1.ConnectResponse) {
+		if m.GetDismissed() != nil {
+			w.dismissed[id]++
+		}
+	}
+	unregister := w.pool.Register(tm)
 	w.members[id] = slots
 	w.unregister[id] = func() { unregister("gone") }
 }
@@ -82,6 +97,19 @@ func (w *world) leave(t *rapid.T) {
 	w.stale = append(w.stale, w.unregister[id])
 	delete(w.members, id)
 	delete(w.unregister, id)
+	delete(w.leaving, id)
+	delete(w.dismissed, id)
+}
+
+func (w *world) sayLeave(t *rapid.T) {
+	if len(w.members) == 0 {
+		t.Skip("nobody is registered")
+	}
+	id := rapid.SampledFrom(slices.Sorted(keys(w.members))).Draw(t, "taskmanager")
+	if _, told := w.leaving[id]; !told {
+		w.leaving[id] = w.members[id]
+	}
+	w.pool.Leave(id)
 }
 
 // A registration that has ended already takes nothing away when its stream ends, too.
@@ -146,13 +174,33 @@ func (w *world) check(t *rapid.T) {
 		free += tm.Free
 		slices.Sort(tm.Allocated)
 		slices.Sort(holds[tm.ID])
-		if tm.Slots != w.members[tm.ID] || tm.Free != tm.Slots-len(tm.Allocated) || !slices.Equal(tm.Allocated, holds[tm.ID]) {
+		left := tm.Slots - len(tm.Allocated)
+		if _, leaving := w.leaving[tm.ID]; leaving {
+			w.checkLeaving(t, tm.ID, len(tm.Allocated))
+			left = 0
+		}
+		if tm.Slots != w.members[tm.ID] || tm.Free != left || !slices.Equal(tm.Allocated, holds[tm.ID]) {
 			t.Fatalf("%s shows %d slots, %d free, those of %v; want %d slots, those of %v",
 				tm.ID, tm.Slots, tm.Free, tm.Allocated, w.members[tm.ID], holds[tm.ID])
 		}
 	}
 	if len(w.waiting) > 0 && w.waiting[0].want <= free {
 		t.Fatalf("%s waits for %d slots while %d are free", w.waiting[0].id, w.waiting[0].want, free)
+	}
+}
+
+// checkLeaving checks that a taskmanager that is about to go is given nothing, and is dismissed once, when nobody holds anything.
+func (w *world) checkLeaving(t *rapid.T, id string, held int) {
+	if held > w.leaving[id] {
+		t.Fatalf("%s is about to go and has %d slots held, after %d", id, held, w.leaving[id])
+	}
+	w.leaving[id] = held
+	want := 0
+	if held == 0 {
+		want = 1
+	}
+	if w.dismissed[id] != want {
+		t.Fatalf("%s, of which %d slots are held, is dismissed %d times", id, held, w.dismissed[id])
 	}
 }
 
@@ -168,9 +216,12 @@ func keys[K comparable, V any](m map[K]V) func(func(K) bool) {
 
 func TestPoolKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{pool: newPool(), members: make(map[string]int), unregister: make(map[string]func())}
+		w := &world{
+			pool: newPool(), members: make(map[string]int), unregister: make(map[string]func()),
+			leaving: make(map[string]int), dismissed: make(map[string]int),
+		}
 		t.Repeat(map[string]func(*rapid.T){
-			"register": w.register, "leave": w.leave, "leave again": w.leaveAgain,
+			"register": w.register, "say leave": w.sayLeave, "leave": w.leave, "leave again": w.leaveAgain,
 			"request": w.request, "release": w.release, "": w.check,
 		})
 	})

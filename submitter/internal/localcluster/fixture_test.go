@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type fixture struct {
 	cluster *localcluster.Cluster
 	jobs    *client.Client
 	topics  int
+	reads   *readings
 }
 
 // newFixture starts taskmanagers of 2 slots.
@@ -44,7 +46,7 @@ func newFixture(t *testing.T, taskManagers int) *fixture {
 // newFixtureOf starts what cfg says.
 func newFixtureOf(t *testing.T, cfg localcluster.Config) *fixture {
 	t.Helper()
-	f := &fixture{t: t, network: &network{}}
+	f := &fixture{t: t, network: &network{}, reads: &readings{records: make(map[string]int64)}}
 	var cancel context.CancelFunc
 	f.ctx, cancel = context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	t.Cleanup(cancel)
@@ -56,7 +58,7 @@ func newFixtureOf(t *testing.T, cfg localcluster.Config) *fixture {
 	f.check(err)
 	t.Cleanup(kafka.Close)
 	f.admin = kadm.NewClient(kafka)
-	log := slog.New(auditor{slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}), t})
+	log := slog.New(auditor{slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}), t, f.reads, nil})
 	cfg.Log = log
 	f.cluster, err = localcluster.Start(f.ctx, cfg)
 	f.check(err)
@@ -69,21 +71,64 @@ func newFixtureOf(t *testing.T, cfg localcluster.Config) *fixture {
 	return f
 }
 
-// auditor fails the test when the engine finds that it has lost or doubled a record.
+// auditor fails the test when the engine finds that it has lost or doubled a record, and sums up what subtasks have read.
 type auditor struct {
 	slog.Handler
-	t *testing.T
+	t     *testing.T
+	reads *readings
+	attrs []slog.Attr
 }
+
+func (a auditor) Enabled(context.Context, slog.Level) bool { return true }
 
 func (a auditor) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == "ledger does not balance" {
 		a.t.Error(r.Message)
 	}
+	a.reads.add(a.attrs)
+	if !a.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
 	return a.Handler.Handle(ctx, r)
 }
 
 func (a auditor) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return auditor{a.Handler.WithAttrs(attrs), a.t}
+	return auditor{a.Handler.WithAttrs(attrs), a.t, a.reads, slices.Concat(a.attrs, attrs)}
+}
+
+// readings are the records that attempts of subtasks that have ended had come to, by job and vertex.
+type readings struct {
+	mu      sync.Mutex
+	records map[string]int64
+}
+
+// add takes what a taskmanager says of a subtask that has ended.
+func (r *readings) add(attrs []slog.Attr) {
+	said := make(map[string]slog.Value)
+	for _, a := range attrs {
+		said[a.Key] = a.Value
+	}
+	if records, ok := said["records_in"]; ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.records[said["job_id"].String()+said["vertex_id"].String()] += records.Int64()
+	}
+}
+
+// job is one that was submitted.
+type job struct {
+	*fixture
+	id, dir string
+}
+
+// recordsRead returns how many records the job's sources have read in all attempts that have ended.
+func (j job) recordsRead() int64 {
+	j.t.Helper()
+	now, err := j.jobs.Job(j.ctx, j.id)
+	j.check(err)
+	j.reads.mu.Lock()
+	defer j.reads.mu.Unlock()
+	return j.reads.records[j.id+now.Vertices[0].ID]
 }
 
 func (f *fixture) check(err error) {
@@ -123,12 +168,6 @@ func (f *fixture) produce(topic string, records partitions) {
 	}
 	f.check(kafka.Flush(f.ctx))
 	f.check(failed.Err())
-}
-
-// job is one that was submitted.
-type job struct {
-	*fixture
-	id, dir string
 }
 
 // submit starts a job that writes to a directory of its own.

@@ -198,14 +198,26 @@ func (c *Cluster) goRun(run func() error) {
 	})
 }
 
-// AddTaskManager starts a further taskmanager. stop ends it, as its program's end would, and returns when it has.
+// TaskManager is a running taskmanager.
+type TaskManager struct {
+	// Stop ends it at once, Leave as SIGTERM does: when its jobs go on elsewhere. Both return when it has ended.
+	Stop, Leave func()
+}
+
+// AddTaskManager starts a further taskmanager. stop ends it at once and returns when it has ended.
 func (c *Cluster) AddTaskManager() (stop func(), err error) {
+	started, err := c.StartTaskManager()
+	return started.Stop, err
+}
+
+// StartTaskManager starts a further taskmanager.
+func (c *Cluster) StartTaskManager() (TaskManager, error) {
 	d, err := taskmanager.New(taskmanager.Config{
 		JobManagers: c.rpcAddrs(), Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
 		Log: c.cfg.Log.With("program", "taskmanager"),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start taskmanager: %w", err)
+		return TaskManager{}, fmt.Errorf("start taskmanager: %w", err)
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	ended := make(chan struct{})
@@ -214,10 +226,13 @@ func (c *Cluster) AddTaskManager() (stop func(), err error) {
 		defer cancel()
 		return d.Run(ctx)
 	})
-	return func() {
-		cancel()
-		<-ended
-	}, nil
+	end := func(how func()) func() {
+		return func() {
+			how()
+			<-ended
+		}
+	}
+	return TaskManager{Stop: end(cancel), Leave: end(d.Leave)}, nil
 }
 
 // awaitTaskManagers returns when at least n taskmanagers are registered.

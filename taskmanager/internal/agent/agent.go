@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pencere/pkg/failpoint"
@@ -47,7 +48,9 @@ type Config struct {
 	Register    *controlv1.Register
 	// Lease is for how long subtasks run on while no jobmanager leads.
 	Lease time.Duration
-	Log   *slog.Logger
+	// LeaveTimeout is for how long Run goes on at most after Leave.
+	LeaveTimeout time.Duration
+	Log          *slog.Logger
 }
 
 // Agent holds the stream. Send is safe for concurrent use.
@@ -56,15 +59,19 @@ type Agent struct {
 	slots Slots
 	dial  func(address string) (*grpc.ClientConn, error)
 	wake  chan struct{} // holds a token when the queue may hold something
+	leave chan struct{} // closed by Leave
+	led   atomic.Bool   // some jobmanager has accepted the registration, and its stream is whole
+	end   context.CancelCauseFunc
 
-	mu    sync.Mutex
-	queue []*controlv1.ConnectRequest
-	token uint64 // the newest fencing token seen
+	mu      sync.Mutex
+	queue   []*controlv1.ConnectRequest
+	token   uint64 // the newest fencing token seen
+	leaving bool
 }
 
 // New returns an agent that is not connected.
 func New(cfg Config) *Agent {
-	return &Agent{cfg: cfg, dial: dial, wake: make(chan struct{}, 1)}
+	return &Agent{cfg: cfg, dial: dial, wake: make(chan struct{}, 1), leave: make(chan struct{})}
 }
 
 func dial(address string) (*grpc.ClientConn, error) {
@@ -91,9 +98,12 @@ func (a *Agent) take() []*controlv1.ConnectRequest {
 	return queue
 }
 
-// Run keeps connected until ctx ends, ends the subtasks, and returns why it did.
+// Run keeps connected until ctx ends or the taskmanager has left, ends the subtasks, and returns why it did.
 func (a *Agent) Run(ctx context.Context, slots Slots) error {
 	a.slots = slots
+	ctx, a.end = context.WithCancelCause(ctx)
+	defer a.end(nil)
+	go a.depart(ctx, a.end)
 	var jobManagers []*jobManager
 	defer func() {
 		for _, j := range jobManagers {
@@ -112,7 +122,9 @@ func (a *Agent) Run(ctx context.Context, slots Slots) error {
 		if s == nil {
 			s = a.find(ctx, ctx, jobManagers)
 		} else {
+			a.led.Store(true)
 			s = a.work(ctx, s, jobManagers)
+			a.led.Store(s != nil)
 		}
 	}
 	a.slots.CancelAll()
@@ -240,7 +252,7 @@ func (a *Agent) register(ctx, seeking context.Context, j *jobManager) (_ *sessio
 		return nil, err
 	}
 	me := proto.CloneOf(a.cfg.Register)
-	me.Subtasks = a.slots.Held()
+	me.Subtasks, me.Leaving = a.slots.Held(), a.isLeaving()
 	// That the stream broke is told by Recv, and why.
 	_ = s.stream.Send(a.fenced(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: me}}))
 	first, err := s.stream.Recv()
@@ -372,6 +384,9 @@ func (a *Agent) obey(m *controlv1.ConnectResponse) {
 		a.slots.CommitCheckpoint(m.CheckpointCommit)
 	case *controlv1.ConnectResponse_CheckpointAbort:
 		a.slots.AbortCheckpoint(m.CheckpointAbort)
+	case *controlv1.ConnectResponse_Dismissed:
+		a.cfg.Log.Info("left: all jobs are handed over")
+		a.end(ErrLeft)
 	}
 }
 

@@ -156,7 +156,7 @@ func inWorld(t *testing.T, jobmanagers []*jobmanager, test func(t *testing.T, w 
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{slots: &slots{}, ended: make(chan struct{})}
 		networks := make(map[string]*bufconn.Listener)
-		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Lease: time.Minute, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+		cfg := Config{Register: &controlv1.Register{TaskManagerId: "tm", Slots: 1}, Lease: time.Minute, LeaveTimeout: 20 * time.Second, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
 		for i, j := range jobmanagers {
 			address := fmt.Sprint("jm", i, ":6123")
 			cfg.JobManagers = append(cfg.JobManagers, address)

@@ -116,15 +116,19 @@ func (t *Table) run(ctx context.Context, task *subtask.Subtask) {
 	if discarded {
 		t.discard(task)
 	}
+	metrics := task.Metrics()
+	log := t.cfg.Log.With("job_id", ref.GetJobId(), "vertex_id", ref.GetVertexId(), "subtask_index", ref.GetSubtaskIndex(),
+		"attempt", ref.GetAttempt(), "records_in", metrics.GetRecordsIn())
 	switch {
 	case err == nil:
-		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FINISHED, nil, task.Metrics())
+		log.Info("subtask finished")
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FINISHED, nil, metrics)
 	case errors.Is(context.Cause(ctx), subtask.ErrCanceled):
-		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, task.Metrics())
+		log.Info("subtask cancelled")
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, metrics)
 	default:
-		t.cfg.Log.Error("subtask failed", "job_id", ref.GetJobId(), "vertex_id", ref.GetVertexId(),
-			"subtask_index", ref.GetSubtaskIndex(), "attempt", ref.GetAttempt(), "error", err)
-		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FAILED, err, task.Metrics())
+		log.Error("subtask failed", "error", err)
+		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FAILED, err, metrics)
 	}
 }
 
@@ -218,6 +222,7 @@ var purposes = map[controlv1.CheckpointKind]checkpoint.Kind{
 	controlv1.CheckpointKind_CHECKPOINT_KIND_SAVEPOINT: checkpoint.Savepoint,
 	controlv1.CheckpointKind_CHECKPOINT_KIND_STOP:      checkpoint.Stop,
 	controlv1.CheckpointKind_CHECKPOINT_KIND_DRAIN:     checkpoint.Drain,
+	controlv1.CheckpointKind_CHECKPOINT_KIND_HAND_OVER: checkpoint.HandOver,
 }
 
 // CommitCheckpoint makes a subtask publish its part of a checkpoint, also one that has ended before it could hear of it.

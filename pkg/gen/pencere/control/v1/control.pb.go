@@ -32,6 +32,7 @@ const (
 	CheckpointKind_CHECKPOINT_KIND_SAVEPOINT   CheckpointKind = 2
 	CheckpointKind_CHECKPOINT_KIND_STOP        CheckpointKind = 3
 	CheckpointKind_CHECKPOINT_KIND_DRAIN       CheckpointKind = 4
+	CheckpointKind_CHECKPOINT_KIND_HAND_OVER   CheckpointKind = 5
 )
 
 // Enum value maps for CheckpointKind.
@@ -42,6 +43,7 @@ var (
 		2: "CHECKPOINT_KIND_SAVEPOINT",
 		3: "CHECKPOINT_KIND_STOP",
 		4: "CHECKPOINT_KIND_DRAIN",
+		5: "CHECKPOINT_KIND_HAND_OVER",
 	}
 	CheckpointKind_value = map[string]int32{
 		"CHECKPOINT_KIND_UNSPECIFIED": 0,
@@ -49,6 +51,7 @@ var (
 		"CHECKPOINT_KIND_SAVEPOINT":   2,
 		"CHECKPOINT_KIND_STOP":        3,
 		"CHECKPOINT_KIND_DRAIN":       4,
+		"CHECKPOINT_KIND_HAND_OVER":   5,
 	}
 )
 
@@ -257,6 +260,7 @@ type ConnectRequest struct {
 	//	*ConnectRequest_CheckpointDecline
 	//	*ConnectRequest_SubtaskEnded
 	//	*ConnectRequest_CheckpointRequest
+	//	*ConnectRequest_Leave
 	Message isConnectRequest_Message `protobuf_oneof:"message"`
 	// fencing_token is the newest that the taskmanager has seen. A jobmanager with an older one does not lead any more.
 	FencingToken  uint64 `protobuf:"varint,9,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
@@ -373,6 +377,15 @@ func (x *ConnectRequest) GetCheckpointRequest() *CheckpointRequest {
 	return nil
 }
 
+func (x *ConnectRequest) GetLeave() *Leave {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_Leave); ok {
+			return x.Leave
+		}
+	}
+	return nil
+}
+
 func (x *ConnectRequest) GetFencingToken() uint64 {
 	if x != nil {
 		return x.FencingToken
@@ -416,6 +429,10 @@ type ConnectRequest_CheckpointRequest struct {
 	CheckpointRequest *CheckpointRequest `protobuf:"bytes,8,opt,name=checkpoint_request,json=checkpointRequest,proto3,oneof"`
 }
 
+type ConnectRequest_Leave struct {
+	Leave *Leave `protobuf:"bytes,10,opt,name=leave,proto3,oneof"`
+}
+
 func (*ConnectRequest_Register) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Heartbeat) isConnectRequest_Message() {}
@@ -431,6 +448,8 @@ func (*ConnectRequest_CheckpointDecline) isConnectRequest_Message() {}
 func (*ConnectRequest_SubtaskEnded) isConnectRequest_Message() {}
 
 func (*ConnectRequest_CheckpointRequest) isConnectRequest_Message() {}
+
+func (*ConnectRequest_Leave) isConnectRequest_Message() {}
 
 // ConnectResponse is a message of the jobmanager. A taskmanager drops one whose fencing token is older than the
 // newest it has seen.
@@ -448,6 +467,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_CheckpointCommit
 	//	*ConnectResponse_CheckpointAbort
 	//	*ConnectResponse_LeaderHeartbeat
+	//	*ConnectResponse_Dismissed
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -569,6 +589,15 @@ func (x *ConnectResponse) GetLeaderHeartbeat() *LeaderHeartbeat {
 	return nil
 }
 
+func (x *ConnectResponse) GetDismissed() *Dismissed {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_Dismissed); ok {
+			return x.Dismissed
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -605,6 +634,10 @@ type ConnectResponse_LeaderHeartbeat struct {
 	LeaderHeartbeat *LeaderHeartbeat `protobuf:"bytes,9,opt,name=leader_heartbeat,json=leaderHeartbeat,proto3,oneof"`
 }
 
+type ConnectResponse_Dismissed struct {
+	Dismissed *Dismissed `protobuf:"bytes,10,opt,name=dismissed,proto3,oneof"`
+}
+
 func (*ConnectResponse_Registered) isConnectResponse_Message() {}
 
 func (*ConnectResponse_DeploySubtask) isConnectResponse_Message() {}
@@ -620,6 +653,8 @@ func (*ConnectResponse_CheckpointCommit) isConnectResponse_Message() {}
 func (*ConnectResponse_CheckpointAbort) isConnectResponse_Message() {}
 
 func (*ConnectResponse_LeaderHeartbeat) isConnectResponse_Message() {}
+
+func (*ConnectResponse_Dismissed) isConnectResponse_Message() {}
 
 // LeaderHeartbeat says that the jobmanager still leads, when there is nothing else to say. A taskmanager that hears nothing for a
 // while asks the other jobmanagers who leads, and keeps the stream until one does.
@@ -659,6 +694,80 @@ func (*LeaderHeartbeat) Descriptor() ([]byte, []int) {
 	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{2}
 }
 
+// Leave says that the taskmanager is about to end: its slots are to be given to nobody, and jobs that have some are to go on elsewhere.
+type Leave struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leave) Reset() {
+	*x = Leave{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leave) ProtoMessage() {}
+
+func (x *Leave) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leave.ProtoReflect.Descriptor instead.
+func (*Leave) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{3}
+}
+
+// Dismissed answers Leave: no job has a slot there any more, and none will.
+type Dismissed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dismissed) Reset() {
+	*x = Dismissed{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dismissed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dismissed) ProtoMessage() {}
+
+func (x *Dismissed) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dismissed.ProtoReflect.Descriptor instead.
+func (*Dismissed) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
 // Register introduces a taskmanager.
 type Register struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -673,14 +782,16 @@ type Register struct {
 	MemoryLimitBytes int64  `protobuf:"varint,6,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
 	Version          string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
 	// subtasks are those that the taskmanager runs, and those that have ended there not long ago.
-	Subtasks      []*HeldSubtask `protobuf:"bytes,8,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	Subtasks []*HeldSubtask `protobuf:"bytes,8,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	// leaving says that it has said Leave, perhaps to another jobmanager.
+	Leaving       bool `protobuf:"varint,9,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +803,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[3]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +816,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{3}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Register) GetTaskManagerId() string {
@@ -764,6 +875,13 @@ func (x *Register) GetSubtasks() []*HeldSubtask {
 	return nil
 }
 
+func (x *Register) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
 // HeldSubtask is an attempt that a taskmanager brings along when it registers, with all that it has reported of it: the jobmanager
 // that it reported to may be gone.
 type HeldSubtask struct {
@@ -781,7 +899,7 @@ type HeldSubtask struct {
 
 func (x *HeldSubtask) Reset() {
 	*x = HeldSubtask{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +911,7 @@ func (x *HeldSubtask) String() string {
 func (*HeldSubtask) ProtoMessage() {}
 
 func (x *HeldSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[4]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +924,7 @@ func (x *HeldSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldSubtask.ProtoReflect.Descriptor instead.
 func (*HeldSubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HeldSubtask) GetUpdate() *SubtaskUpdate {
@@ -848,7 +966,7 @@ type Registered struct {
 
 func (x *Registered) Reset() {
 	*x = Registered{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +978,7 @@ func (x *Registered) String() string {
 func (*Registered) ProtoMessage() {}
 
 func (x *Registered) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[5]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +991,7 @@ func (x *Registered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Registered.ProtoReflect.Descriptor instead.
 func (*Registered) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Registered) GetHeartbeatIntervalMs() int64 {
@@ -896,7 +1014,7 @@ type SubtaskRef struct {
 
 func (x *SubtaskRef) Reset() {
 	*x = SubtaskRef{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1026,7 @@ func (x *SubtaskRef) String() string {
 func (*SubtaskRef) ProtoMessage() {}
 
 func (x *SubtaskRef) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[6]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1039,7 @@ func (x *SubtaskRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskRef.ProtoReflect.Descriptor instead.
 func (*SubtaskRef) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SubtaskRef) GetJobId() string {
@@ -983,7 +1101,7 @@ type DeploySubtask struct {
 
 func (x *DeploySubtask) Reset() {
 	*x = DeploySubtask{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1113,7 @@ func (x *DeploySubtask) String() string {
 func (*DeploySubtask) ProtoMessage() {}
 
 func (x *DeploySubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[7]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1126,7 @@ func (x *DeploySubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploySubtask.ProtoReflect.Descriptor instead.
 func (*DeploySubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeploySubtask) GetSubtask() *SubtaskRef {
@@ -1107,7 +1225,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1237,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[8]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1250,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Endpoint) GetSubtask() *SubtaskRef {
@@ -1173,7 +1291,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1303,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[9]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1316,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Split) GetTopic() string {
@@ -1248,7 +1366,7 @@ type CancelSubtask struct {
 
 func (x *CancelSubtask) Reset() {
 	*x = CancelSubtask{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1378,7 @@ func (x *CancelSubtask) String() string {
 func (*CancelSubtask) ProtoMessage() {}
 
 func (x *CancelSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1391,7 @@ func (x *CancelSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSubtask.ProtoReflect.Descriptor instead.
 func (*CancelSubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelSubtask) GetSubtask() *SubtaskRef {
@@ -1301,7 +1419,7 @@ type AddSplits struct {
 
 func (x *AddSplits) Reset() {
 	*x = AddSplits{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1431,7 @@ func (x *AddSplits) String() string {
 func (*AddSplits) ProtoMessage() {}
 
 func (x *AddSplits) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1444,7 @@ func (x *AddSplits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSplits.ProtoReflect.Descriptor instead.
 func (*AddSplits) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AddSplits) GetSubtask() *SubtaskRef {
@@ -1355,7 +1473,7 @@ type CheckpointTrigger struct {
 
 func (x *CheckpointTrigger) Reset() {
 	*x = CheckpointTrigger{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1485,7 @@ func (x *CheckpointTrigger) String() string {
 func (*CheckpointTrigger) ProtoMessage() {}
 
 func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1498,7 @@ func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointTrigger.ProtoReflect.Descriptor instead.
 func (*CheckpointTrigger) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckpointTrigger) GetSubtask() *SubtaskRef {
@@ -1423,7 +1541,7 @@ type CheckpointCommit struct {
 
 func (x *CheckpointCommit) Reset() {
 	*x = CheckpointCommit{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1553,7 @@ func (x *CheckpointCommit) String() string {
 func (*CheckpointCommit) ProtoMessage() {}
 
 func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1566,7 @@ func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointCommit.ProtoReflect.Descriptor instead.
 func (*CheckpointCommit) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckpointCommit) GetSubtask() *SubtaskRef {
@@ -1505,7 +1623,7 @@ type CheckpointAbort struct {
 
 func (x *CheckpointAbort) Reset() {
 	*x = CheckpointAbort{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1635,7 @@ func (x *CheckpointAbort) String() string {
 func (*CheckpointAbort) ProtoMessage() {}
 
 func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1648,7 @@ func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAbort.ProtoReflect.Descriptor instead.
 func (*CheckpointAbort) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckpointAbort) GetSubtask() *SubtaskRef {
@@ -1567,7 +1685,7 @@ type CheckpointAck struct {
 
 func (x *CheckpointAck) Reset() {
 	*x = CheckpointAck{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1697,7 @@ func (x *CheckpointAck) String() string {
 func (*CheckpointAck) ProtoMessage() {}
 
 func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1710,7 @@ func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAck.ProtoReflect.Descriptor instead.
 func (*CheckpointAck) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckpointAck) GetSubtask() *SubtaskRef {
@@ -1628,7 +1746,7 @@ type CheckpointDecline struct {
 
 func (x *CheckpointDecline) Reset() {
 	*x = CheckpointDecline{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1758,7 @@ func (x *CheckpointDecline) String() string {
 func (*CheckpointDecline) ProtoMessage() {}
 
 func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1771,7 @@ func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDecline.ProtoReflect.Descriptor instead.
 func (*CheckpointDecline) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CheckpointDecline) GetSubtask() *SubtaskRef {
@@ -1691,7 +1809,7 @@ type SubtaskEnded struct {
 
 func (x *SubtaskEnded) Reset() {
 	*x = SubtaskEnded{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1821,7 @@ func (x *SubtaskEnded) String() string {
 func (*SubtaskEnded) ProtoMessage() {}
 
 func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1834,7 @@ func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskEnded.ProtoReflect.Descriptor instead.
 func (*SubtaskEnded) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubtaskEnded) GetSubtask() *SubtaskRef {
@@ -1752,7 +1870,7 @@ type CheckpointRequest struct {
 
 func (x *CheckpointRequest) Reset() {
 	*x = CheckpointRequest{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1882,7 @@ func (x *CheckpointRequest) String() string {
 func (*CheckpointRequest) ProtoMessage() {}
 
 func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1895,7 @@ func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
 func (*CheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CheckpointRequest) GetSubtask() *SubtaskRef {
@@ -1810,7 +1928,7 @@ type SubtaskUpdate struct {
 
 func (x *SubtaskUpdate) Reset() {
 	*x = SubtaskUpdate{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1940,7 @@ func (x *SubtaskUpdate) String() string {
 func (*SubtaskUpdate) ProtoMessage() {}
 
 func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1953,7 @@ func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskUpdate.ProtoReflect.Descriptor instead.
 func (*SubtaskUpdate) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SubtaskUpdate) GetSubtask() *SubtaskRef {
@@ -1886,7 +2004,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2016,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2029,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1939,7 +2057,7 @@ type FilesFinished struct {
 
 func (x *FilesFinished) Reset() {
 	*x = FilesFinished{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2069,7 @@ func (x *FilesFinished) String() string {
 func (*FilesFinished) ProtoMessage() {}
 
 func (x *FilesFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2082,7 @@ func (x *FilesFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesFinished.ProtoReflect.Descriptor instead.
 func (*FilesFinished) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FilesFinished) GetSubtask() *SubtaskRef {
@@ -1995,7 +2113,7 @@ type PartFile struct {
 
 func (x *PartFile) Reset() {
 	*x = PartFile{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2125,7 @@ func (x *PartFile) String() string {
 func (*PartFile) ProtoMessage() {}
 
 func (x *PartFile) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,7 +2138,7 @@ func (x *PartFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartFile.ProtoReflect.Descriptor instead.
 func (*PartFile) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PartFile) GetName() string {
@@ -2072,7 +2190,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2202,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2215,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Heartbeat) GetTimeMs() int64 {
@@ -2152,7 +2270,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2164,7 +2282,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2177,7 +2295,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SubtaskReport) GetSubtask() *SubtaskRef {
@@ -2230,7 +2348,7 @@ type OpenWindow struct {
 
 func (x *OpenWindow) Reset() {
 	*x = OpenWindow{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2360,7 @@ func (x *OpenWindow) String() string {
 func (*OpenWindow) ProtoMessage() {}
 
 func (x *OpenWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2373,7 @@ func (x *OpenWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWindow.ProtoReflect.Descriptor instead.
 func (*OpenWindow) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OpenWindow) GetStartMs() int64 {
@@ -2324,7 +2442,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2454,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2467,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SubtaskMetrics) GetRecordsIn() int64 {
@@ -2542,7 +2660,7 @@ type SplitReport struct {
 
 func (x *SplitReport) Reset() {
 	*x = SplitReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +2672,7 @@ func (x *SplitReport) String() string {
 func (*SplitReport) ProtoMessage() {}
 
 func (x *SplitReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +2685,7 @@ func (x *SplitReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitReport.ProtoReflect.Descriptor instead.
 func (*SplitReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SplitReport) GetTopic() string {
@@ -2637,7 +2755,7 @@ var File_pencere_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	" pencere/control/v1/control.proto\x12\x12pencere.control.v1\"\x98\x05\n" +
+	" pencere/control/v1/control.proto\x12\x12pencere.control.v1\"\xcb\x05\n" +
 	"\x0eConnectRequest\x12:\n" +
 	"\bregister\x18\x01 \x01(\v2\x1c.pencere.control.v1.RegisterH\x00R\bregister\x12=\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x1d.pencere.control.v1.HeartbeatH\x00R\theartbeat\x12J\n" +
@@ -2646,9 +2764,11 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x0echeckpoint_ack\x18\x05 \x01(\v2!.pencere.control.v1.CheckpointAckH\x00R\rcheckpointAck\x12V\n" +
 	"\x12checkpoint_decline\x18\x06 \x01(\v2%.pencere.control.v1.CheckpointDeclineH\x00R\x11checkpointDecline\x12G\n" +
 	"\rsubtask_ended\x18\a \x01(\v2 .pencere.control.v1.SubtaskEndedH\x00R\fsubtaskEnded\x12V\n" +
-	"\x12checkpoint_request\x18\b \x01(\v2%.pencere.control.v1.CheckpointRequestH\x00R\x11checkpointRequest\x12#\n" +
+	"\x12checkpoint_request\x18\b \x01(\v2%.pencere.control.v1.CheckpointRequestH\x00R\x11checkpointRequest\x121\n" +
+	"\x05leave\x18\n" +
+	" \x01(\v2\x19.pencere.control.v1.LeaveH\x00R\x05leave\x12#\n" +
 	"\rfencing_token\x18\t \x01(\x04R\ffencingTokenB\t\n" +
-	"\amessage\"\xac\x05\n" +
+	"\amessage\"\xeb\x05\n" +
 	"\x0fConnectResponse\x12#\n" +
 	"\rfencing_token\x18\x01 \x01(\x04R\ffencingToken\x12@\n" +
 	"\n" +
@@ -2661,9 +2781,13 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x12checkpoint_trigger\x18\x06 \x01(\v2%.pencere.control.v1.CheckpointTriggerH\x00R\x11checkpointTrigger\x12S\n" +
 	"\x11checkpoint_commit\x18\a \x01(\v2$.pencere.control.v1.CheckpointCommitH\x00R\x10checkpointCommit\x12P\n" +
 	"\x10checkpoint_abort\x18\b \x01(\v2#.pencere.control.v1.CheckpointAbortH\x00R\x0fcheckpointAbort\x12P\n" +
-	"\x10leader_heartbeat\x18\t \x01(\v2#.pencere.control.v1.LeaderHeartbeatH\x00R\x0fleaderHeartbeatB\t\n" +
+	"\x10leader_heartbeat\x18\t \x01(\v2#.pencere.control.v1.LeaderHeartbeatH\x00R\x0fleaderHeartbeat\x12=\n" +
+	"\tdismissed\x18\n" +
+	" \x01(\v2\x1d.pencere.control.v1.DismissedH\x00R\tdismissedB\t\n" +
 	"\amessage\"\x11\n" +
-	"\x0fLeaderHeartbeat\"\xc1\x02\n" +
+	"\x0fLeaderHeartbeat\"\a\n" +
+	"\x05Leave\"\v\n" +
+	"\tDismissed\"\xdb\x02\n" +
 	"\bRegister\x12&\n" +
 	"\x0ftask_manager_id\x18\x01 \x01(\tR\rtaskManagerId\x12!\n" +
 	"\fdata_address\x18\x02 \x01(\tR\vdataAddress\x12\x14\n" +
@@ -2672,7 +2796,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x15physical_memory_bytes\x18\x05 \x01(\x03R\x13physicalMemoryBytes\x12,\n" +
 	"\x12memory_limit_bytes\x18\x06 \x01(\x03R\x10memoryLimitBytes\x12\x18\n" +
 	"\aversion\x18\a \x01(\tR\aversion\x12;\n" +
-	"\bsubtasks\x18\b \x03(\v2\x1f.pencere.control.v1.HeldSubtaskR\bsubtasks\"\xb6\x01\n" +
+	"\bsubtasks\x18\b \x03(\v2\x1f.pencere.control.v1.HeldSubtaskR\bsubtasks\x12\x18\n" +
+	"\aleaving\x18\t \x01(\bR\aleaving\"\xb6\x01\n" +
 	"\vHeldSubtask\x129\n" +
 	"\x06update\x18\x01 \x01(\v2!.pencere.control.v1.SubtaskUpdateR\x06update\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12 \n" +
@@ -2827,13 +2952,14 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1c\n" +
 	"\twatermark\x18\a \x01(\x03R\twatermark\x12\x12\n" +
 	"\x04idle\x18\b \x01(\bR\x04idle\x12\x1b\n" +
-	"\tsilent_ms\x18\t \x01(\x03R\bsilentMs*\xa3\x01\n" +
+	"\tsilent_ms\x18\t \x01(\x03R\bsilentMs*\xc2\x01\n" +
 	"\x0eCheckpointKind\x12\x1f\n" +
 	"\x1bCHECKPOINT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CHECKPOINT_KIND_PERIODIC\x10\x01\x12\x1d\n" +
 	"\x19CHECKPOINT_KIND_SAVEPOINT\x10\x02\x12\x18\n" +
 	"\x14CHECKPOINT_KIND_STOP\x10\x03\x12\x19\n" +
-	"\x15CHECKPOINT_KIND_DRAIN\x10\x04*\xba\x01\n" +
+	"\x15CHECKPOINT_KIND_DRAIN\x10\x04\x12\x1d\n" +
+	"\x19CHECKPOINT_KIND_HAND_OVER\x10\x05*\xba\x01\n" +
 	"\fSubtaskState\x12\x1d\n" +
 	"\x19SUBTASK_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aSUBTASK_STATE_INITIALIZING\x10\x01\x12\x19\n" +
@@ -2869,7 +2995,7 @@ func file_pencere_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_pencere_control_v1_control_proto_goTypes = []any{
 	(CheckpointKind)(0),       // 0: pencere.control.v1.CheckpointKind
 	(SubtaskState)(0),         // 1: pencere.control.v1.SubtaskState
@@ -2878,89 +3004,93 @@ var file_pencere_control_v1_control_proto_goTypes = []any{
 	(*ConnectRequest)(nil),    // 4: pencere.control.v1.ConnectRequest
 	(*ConnectResponse)(nil),   // 5: pencere.control.v1.ConnectResponse
 	(*LeaderHeartbeat)(nil),   // 6: pencere.control.v1.LeaderHeartbeat
-	(*Register)(nil),          // 7: pencere.control.v1.Register
-	(*HeldSubtask)(nil),       // 8: pencere.control.v1.HeldSubtask
-	(*Registered)(nil),        // 9: pencere.control.v1.Registered
-	(*SubtaskRef)(nil),        // 10: pencere.control.v1.SubtaskRef
-	(*DeploySubtask)(nil),     // 11: pencere.control.v1.DeploySubtask
-	(*Endpoint)(nil),          // 12: pencere.control.v1.Endpoint
-	(*Split)(nil),             // 13: pencere.control.v1.Split
-	(*CancelSubtask)(nil),     // 14: pencere.control.v1.CancelSubtask
-	(*AddSplits)(nil),         // 15: pencere.control.v1.AddSplits
-	(*CheckpointTrigger)(nil), // 16: pencere.control.v1.CheckpointTrigger
-	(*CheckpointCommit)(nil),  // 17: pencere.control.v1.CheckpointCommit
-	(*CheckpointAbort)(nil),   // 18: pencere.control.v1.CheckpointAbort
-	(*CheckpointAck)(nil),     // 19: pencere.control.v1.CheckpointAck
-	(*CheckpointDecline)(nil), // 20: pencere.control.v1.CheckpointDecline
-	(*SubtaskEnded)(nil),      // 21: pencere.control.v1.SubtaskEnded
-	(*CheckpointRequest)(nil), // 22: pencere.control.v1.CheckpointRequest
-	(*SubtaskUpdate)(nil),     // 23: pencere.control.v1.SubtaskUpdate
-	(*Failure)(nil),           // 24: pencere.control.v1.Failure
-	(*FilesFinished)(nil),     // 25: pencere.control.v1.FilesFinished
-	(*PartFile)(nil),          // 26: pencere.control.v1.PartFile
-	(*Heartbeat)(nil),         // 27: pencere.control.v1.Heartbeat
-	(*SubtaskReport)(nil),     // 28: pencere.control.v1.SubtaskReport
-	(*OpenWindow)(nil),        // 29: pencere.control.v1.OpenWindow
-	(*SubtaskMetrics)(nil),    // 30: pencere.control.v1.SubtaskMetrics
-	(*SplitReport)(nil),       // 31: pencere.control.v1.SplitReport
+	(*Leave)(nil),             // 7: pencere.control.v1.Leave
+	(*Dismissed)(nil),         // 8: pencere.control.v1.Dismissed
+	(*Register)(nil),          // 9: pencere.control.v1.Register
+	(*HeldSubtask)(nil),       // 10: pencere.control.v1.HeldSubtask
+	(*Registered)(nil),        // 11: pencere.control.v1.Registered
+	(*SubtaskRef)(nil),        // 12: pencere.control.v1.SubtaskRef
+	(*DeploySubtask)(nil),     // 13: pencere.control.v1.DeploySubtask
+	(*Endpoint)(nil),          // 14: pencere.control.v1.Endpoint
+	(*Split)(nil),             // 15: pencere.control.v1.Split
+	(*CancelSubtask)(nil),     // 16: pencere.control.v1.CancelSubtask
+	(*AddSplits)(nil),         // 17: pencere.control.v1.AddSplits
+	(*CheckpointTrigger)(nil), // 18: pencere.control.v1.CheckpointTrigger
+	(*CheckpointCommit)(nil),  // 19: pencere.control.v1.CheckpointCommit
+	(*CheckpointAbort)(nil),   // 20: pencere.control.v1.CheckpointAbort
+	(*CheckpointAck)(nil),     // 21: pencere.control.v1.CheckpointAck
+	(*CheckpointDecline)(nil), // 22: pencere.control.v1.CheckpointDecline
+	(*SubtaskEnded)(nil),      // 23: pencere.control.v1.SubtaskEnded
+	(*CheckpointRequest)(nil), // 24: pencere.control.v1.CheckpointRequest
+	(*SubtaskUpdate)(nil),     // 25: pencere.control.v1.SubtaskUpdate
+	(*Failure)(nil),           // 26: pencere.control.v1.Failure
+	(*FilesFinished)(nil),     // 27: pencere.control.v1.FilesFinished
+	(*PartFile)(nil),          // 28: pencere.control.v1.PartFile
+	(*Heartbeat)(nil),         // 29: pencere.control.v1.Heartbeat
+	(*SubtaskReport)(nil),     // 30: pencere.control.v1.SubtaskReport
+	(*OpenWindow)(nil),        // 31: pencere.control.v1.OpenWindow
+	(*SubtaskMetrics)(nil),    // 32: pencere.control.v1.SubtaskMetrics
+	(*SplitReport)(nil),       // 33: pencere.control.v1.SplitReport
 }
 var file_pencere_control_v1_control_proto_depIdxs = []int32{
-	7,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
-	27, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
-	23, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
-	25, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
-	19, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
-	20, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
-	21, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
-	22, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
-	9,  // 8: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
-	11, // 9: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
-	14, // 10: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
-	15, // 11: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
-	16, // 12: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
-	17, // 13: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
-	18, // 14: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
-	6,  // 15: pencere.control.v1.ConnectResponse.leader_heartbeat:type_name -> pencere.control.v1.LeaderHeartbeat
-	8,  // 16: pencere.control.v1.Register.subtasks:type_name -> pencere.control.v1.HeldSubtask
-	23, // 17: pencere.control.v1.HeldSubtask.update:type_name -> pencere.control.v1.SubtaskUpdate
-	21, // 18: pencere.control.v1.HeldSubtask.ended:type_name -> pencere.control.v1.SubtaskEnded
-	10, // 19: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	13, // 20: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
-	12, // 21: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
-	12, // 22: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
-	10, // 23: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 24: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 25: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
-	13, // 26: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
-	10, // 27: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
-	0,  // 28: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
-	10, // 29: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 30: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 31: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 32: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 33: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 34: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
-	10, // 35: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
-	1,  // 36: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
-	24, // 37: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
-	30, // 38: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	10, // 39: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
-	26, // 40: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
-	2,  // 41: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
-	28, // 42: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
-	10, // 43: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
-	30, // 44: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	31, // 45: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
-	26, // 46: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
-	29, // 47: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
-	3,  // 48: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
-	4,  // 49: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
-	5,  // 50: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
-	50, // [50:51] is the sub-list for method output_type
-	49, // [49:50] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	9,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
+	29, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
+	25, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
+	27, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
+	21, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
+	22, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
+	23, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
+	24, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
+	7,  // 8: pencere.control.v1.ConnectRequest.leave:type_name -> pencere.control.v1.Leave
+	11, // 9: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
+	13, // 10: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
+	16, // 11: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
+	17, // 12: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
+	18, // 13: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
+	19, // 14: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
+	20, // 15: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
+	6,  // 16: pencere.control.v1.ConnectResponse.leader_heartbeat:type_name -> pencere.control.v1.LeaderHeartbeat
+	8,  // 17: pencere.control.v1.ConnectResponse.dismissed:type_name -> pencere.control.v1.Dismissed
+	10, // 18: pencere.control.v1.Register.subtasks:type_name -> pencere.control.v1.HeldSubtask
+	25, // 19: pencere.control.v1.HeldSubtask.update:type_name -> pencere.control.v1.SubtaskUpdate
+	23, // 20: pencere.control.v1.HeldSubtask.ended:type_name -> pencere.control.v1.SubtaskEnded
+	12, // 21: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	15, // 22: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
+	14, // 23: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
+	14, // 24: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
+	12, // 25: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 26: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 27: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
+	15, // 28: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
+	12, // 29: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
+	0,  // 30: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
+	12, // 31: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 32: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 33: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 34: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 35: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 36: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 37: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
+	1,  // 38: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
+	26, // 39: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
+	32, // 40: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	12, // 41: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
+	28, // 42: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
+	2,  // 43: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
+	30, // 44: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
+	12, // 45: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
+	32, // 46: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	33, // 47: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
+	28, // 48: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
+	31, // 49: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
+	3,  // 50: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
+	4,  // 51: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
+	5,  // 52: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
+	52, // [52:53] is the sub-list for method output_type
+	51, // [51:52] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_pencere_control_v1_control_proto_init() }
@@ -2977,6 +3107,7 @@ func file_pencere_control_v1_control_proto_init() {
 		(*ConnectRequest_CheckpointDecline)(nil),
 		(*ConnectRequest_SubtaskEnded)(nil),
 		(*ConnectRequest_CheckpointRequest)(nil),
+		(*ConnectRequest_Leave)(nil),
 	}
 	file_pencere_control_v1_control_proto_msgTypes[1].OneofWrappers = []any{
 		(*ConnectResponse_Registered)(nil),
@@ -2987,6 +3118,7 @@ func file_pencere_control_v1_control_proto_init() {
 		(*ConnectResponse_CheckpointCommit)(nil),
 		(*ConnectResponse_CheckpointAbort)(nil),
 		(*ConnectResponse_LeaderHeartbeat)(nil),
+		(*ConnectResponse_Dismissed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2994,7 +3126,7 @@ func file_pencere_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_control_v1_control_proto_rawDesc), len(file_pencere_control_v1_control_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
