@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pencere/jobmanager/internal/elastic"
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
@@ -262,7 +263,8 @@ type world struct {
 	pool       *slotpool.Pool
 	storage    *blobstore.Store
 	dispatcher *Dispatcher
-	grace      time.Duration // of the next leaders
+	grace      time.Duration  // of the next leaders
+	rescale    elastic.Config // of the next leaders
 	resign     context.CancelFunc
 	led        chan error // what Lead returned
 	reason     error      // the same, after stop
@@ -293,7 +295,7 @@ func (w *world) lead() {
 	w.pool = slotpool.New(time.Now)
 	w.dispatcher = New(Config{
 		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Storage: w.storage, Logger: slog.New(slog.DiscardHandler),
-		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour, Grace: w.grace,
+		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour, Grace: w.grace, Rescale: w.rescale,
 	})
 	w.begin()
 }
