@@ -22,7 +22,7 @@ SEED ?=
 
 .PHONY: help
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the three programs as static binaries into bin/
@@ -50,6 +50,10 @@ chaos: ## Kill and stop the programs and Kafka at random during RUNS runs and co
 .PHONY: chaos-ha
 chaos-ha: ## Kill and pause the leading jobmanager of three, RUNS times under one job: no task restarts, every row once
 	PENCERE_HA_FAULTS=$(RUNS) go test -tags e2e -count=1 -timeout 0 -v -run TestLeaderFaults ./submitter/e2e
+
+.PHONY: chaos-rescale
+chaos-rescale: ## Let taskmanagers join, leave and die 20 times under a job, in each of RUNS runs, and compare every row (SEED=n deals the same)
+	PENCERE_RESCALE_RUNS=$(RUNS) PENCERE_CHAOS_SEED=$(SEED) go test -tags e2e,chaos -count=1 -timeout 0 -v -run TestRescaleCampaign ./submitter/e2e
 
 .PHONY: lint
 lint: ## Check format, vet, lint Go and schemas, and the import rules

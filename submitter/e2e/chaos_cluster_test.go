@@ -42,14 +42,16 @@ type arena struct {
 	t            *testing.T
 	dir          string // logs, state and output
 	broker, rest string // host:port
+	rpc          string // of the jobmanager, for taskmanagers
 	jobs         *client.Client
 	victims      map[string]*victim
 	blows        sync.WaitGroup
 	replayed     atomic.Int64 // rows that submitter verify --replay has proved
 }
 
-// newArena starts the processes. At the end of the test they are killed, and the directory is removed if the test passed.
-func newArena(t *testing.T, taskManagers, slots int) *arena {
+// newArena starts the processes, the jobmanager with flags beside its own. At the end of the test they are killed, and the directory is
+// removed if the test passed.
+func newArena(t *testing.T, taskManagers, slots int, flags ...string) *arena {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pencere-chaos-") //nolint:usetesting // it stays when the test has failed
 	if err != nil {
@@ -69,15 +71,15 @@ func newArena(t *testing.T, taskManagers, slots int) *arena {
 	}
 	brokerPort := freePort(t)
 	a.broker, a.rest = "127.0.0.1:"+brokerPort, "127.0.0.1:"+freePort(t)
-	rpc := "127.0.0.1:" + freePort(t)
+	a.rpc = "127.0.0.1:" + freePort(t)
 	if a.jobs, err = client.New(client.Config{Addresses: []string{a.rest}, Timeout: patience}); err != nil {
 		t.Fatal(err)
 	}
 	a.add(&victim{name: broker, launch: a.launchBroker(brokerPort), vanished: a.brokerVanished})
-	a.add(a.program(jobManager, "jobmanager", "--data-dir", filepath.Join(dir, "state"), "--rest-addr", a.rest,
-		"--rpc-addr", rpc, "--raft-addr", "127.0.0.1:"+freePort(t), "--metrics-addr", ""))
+	a.add(a.program(jobManager, "jobmanager", append([]string{"--data-dir", filepath.Join(dir, "state"), "--rest-addr", a.rest,
+		"--rpc-addr", a.rpc, "--raft-addr", "127.0.0.1:" + freePort(t), "--metrics-addr", ""}, flags...)...))
 	for i := range taskManagers {
-		a.add(a.program(taskManagerName(i), "taskmanager", "--jobmanagers", rpc, "--slots", strconv.Itoa(slots),
+		a.add(a.program(taskManagerName(i), "taskmanager", "--jobmanagers", a.rpc, "--slots", strconv.Itoa(slots),
 			"--data-addr", "127.0.0.1:0", "--metrics-addr", ""))
 	}
 	return a
