@@ -23,7 +23,8 @@ manifest anew is found by that alone.
 
 With --replay the records that the manifest covers are read again from Kafka, and an evaluator that shares nothing with the engine but the
 grammar of expressions computes what must have become of them: the files must hold just those rows, byte for byte. The spec, and
---var or the environment for its variables, are those that the job was submitted with; brokers may be others.
+--var or the environment for its variables, are those that the job was submitted with; brokers may be others. With --dead-letters as well,
+DIR is the directory of the job's dead letters: it must hold just the records that are bad or late, as they came, each with its reason.
 
 Exit codes: 0 the directory is proved; 1 it is not: something is wrong, the rows are not those of the replay, or a job has not ended, so that
 more is to come; 2 wrong usage, or there is no such directory; 3 the jobmanager that -m names is not reached, or Kafka does not give what
@@ -54,11 +55,16 @@ func (a *app) verifyCommand() *cobra.Command {
 	jobManager.DefValue = "none"
 	var spec string
 	c.Flags().StringVar(&spec, "replay", "", "the job spec by which the records are read again and evaluated")
+	content := replay.Rows
+	c.Flags().BoolFunc("dead-letters", "with --replay: DIR holds the job's dead letters", func(string) error { content = replay.DeadLetters; return nil })
 	var vars variables
 	vars.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := vars.parse(a.LookupEnv); err != nil {
 			return err
+		}
+		if content == replay.DeadLetters && spec == "" {
+			return usage("--dead-letters needs --replay: without it every directory is proved alike")
 		}
 		report, err := verifyDir(args[0])
 		if err != nil {
@@ -66,7 +72,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		}
 		result := verified{Report: report, Compared: []string{}}
 		if spec != "" {
-			if err := a.replay(c.Context(), spec, &vars, args[0], &result); err != nil {
+			if err := a.replay(c.Context(), replayOf{spec, content, args[0]}, &vars, &result); err != nil {
 				return err
 			}
 		}
@@ -82,13 +88,20 @@ func (a *app) verifyCommand() *cobra.Command {
 
 func differs(r replay.Replayed) bool { return !r.Same() }
 
+// replayOf says what is to be replayed.
+type replayOf struct {
+	spec    string
+	content replay.Content
+	dir     string
+}
+
 // replay evaluates what the manifest of a directory covers. What is not intact is not replayed: the report says what is wrong.
-func (a *app) replay(ctx context.Context, spec string, vars *variables, dir string, result *verified) error {
-	_, job, err := a.readSpec(spec, vars)
+func (a *app) replay(ctx context.Context, of replayOf, vars *variables, result *verified) error {
+	_, job, err := a.readSpec(of.spec, vars)
 	if err != nil || !result.Intact() {
 		return err
 	}
-	result.Replayed, err = replay.Directory(ctx, job, os.DirFS(dir))
+	result.Replayed, err = replay.Directory(ctx, job, of.content, os.DirFS(of.dir))
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}

@@ -148,3 +148,35 @@ restart_strategy: {type: none}
 		t.Errorf("%v", i)
 	}
 }
+
+// The dead letters are those that the records give, in a directory of their own.
+func TestVerifyReplayOfDeadLetters(t *testing.T) {
+	s := newSite(t, `{"id":1,"price":10}`, `{"id":"x"}`, `{"id":2,"price":20}`, `{`)
+	path, out, dead := filepath.Join(s.dir, "lossless.yaml"), filepath.Join(s.dir, "out"), filepath.Join(s.dir, "dead")
+	text := fmt.Sprintf(`name: lossless
+source:
+  kafka: {brokers: "${BROKER}", topic: listings, bounded: latest}
+  on_error: dead_letter
+  schema: {id: INT, price: BIGINT}
+sink: {csv: {path: %q}}
+dead_letters: {csv: {path: %q}}
+`, out, dead)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if i := s.run("run", "--wait", path); i.code != 0 {
+		t.Fatal(i)
+	}
+	for _, args := range [][]string{{"--replay", path, out}, {"--replay", path, "--dead-letters", dead}} {
+		var r replayResult
+		if code := s.result(&r, "verify", args...); code != 0 || !r.Proved || len(r.Replayed) != 1 || r.Replayed[0].Rows != 2 || r.Replayed[0].Records != 4 {
+			t.Errorf("%q: exit %d, %+v", args, code, r)
+		}
+	}
+	if i := s.run("verify", "--replay", path, dead); i.code != 1 || !strings.Contains(i.out.String(), "differs: 2 rows are missing, 2 are too many") {
+		t.Errorf("dead letters taken for rows: %v", i)
+	}
+	if i := s.run("verify", "--dead-letters", dead); i.code != 2 || !strings.Contains(i.err.String(), "--dead-letters needs --replay") {
+		t.Errorf("%v", i)
+	}
+}

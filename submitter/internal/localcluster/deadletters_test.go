@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"pencere/pkg/jobspec"
 	"pencere/pkg/manifestdir"
+	"pencere/submitter/internal/replay"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -61,6 +63,22 @@ func (j job) deadLettersProved(rows int) {
 	}
 }
 
+// replayed fails unless the records give just the rows, or the dead letters, of a directory when they are evaluated again.
+func (j job) replayed(s spec, content replay.Content, rows int) {
+	j.t.Helper()
+	dir := j.dir
+	if content == replay.DeadLetters {
+		dir = deadLetterDir(dir)
+	}
+	parsed, err := jobspec.Parse("job.yaml", []byte(s.yaml(j.broker.Addresses(), j.dir)), func(string) (string, bool) { return "", false })
+	j.check(err)
+	results, err := replay.Directory(j.ctx, parsed, content, os.DirFS(dir))
+	j.check(err)
+	if len(results) != 1 || !results[0].Same() || int(results[0].Rows) != rows || int(results[0].Found) != rows {
+		j.t.Errorf("want %d rows in %s replayed: %v", rows, dir, results)
+	}
+}
+
 // Whatever dies in the middle of a job, each late row and each bad record is one dead letter, and each other row is written once.
 func TestDeadLettersExactlyOnce(t *testing.T) {
 	for _, passThrough := range []bool{false, true} {
@@ -98,6 +116,8 @@ func TestDeadLettersToTheEnd(t *testing.T) {
 				job{fixture: j.fixture, dir: deadLetterDir(j.dir)}.nothingHidden()
 				j.proved(all, len(want))
 				j.deadLettersProved(len(dead))
+				j.replayed(s, replay.Rows, len(want))
+				j.replayed(s, replay.DeadLetters, len(dead))
 				ledger, err := c.jobs.Ledger(c.ctx, j.id)
 				c.check(err)
 				if total := ledger.Total; total.DeadLettered != int64(len(dead)) || total.Late != 0 || len(dead) <= late {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/replay"
 )
 
 // Whatever dies in the middle of a job, its finished files hold each row once. Each run is told by its seed.
@@ -85,6 +86,8 @@ func (c *chaos) run(s spec) {
 	j.wantRows(want)
 	if s.deadLetters {
 		j.wantDeadLetters(dead)
+		j.replayed(s, replay.Rows, len(want))
+		j.replayed(s, replay.DeadLetters, len(dead))
 	}
 	j.intact()
 }

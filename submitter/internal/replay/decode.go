@@ -65,7 +65,34 @@ func newDecoder(source plan.Source) (*decoder, error) {
 // errMalformed is that a record is no JSON object.
 var errMalformed = errors.New("no JSON object")
 
-// decode returns the row of a record, nil if it makes none. The error is that the job fails here, or *UnsupportedError.
+// undecodableError is that a record goes to the dead letters: because of some fields, or as no JSON object when there are none.
+type undecodableError struct{ fields []string }
+
+func (e *undecodableError) Error() string { return "undecodable: " + strings.Join(e.fields, ", ") }
+
+// fieldError is that a field cannot be decoded.
+type fieldError struct {
+	name string
+	err  error
+}
+
+func (e *fieldError) Error() string { return fmt.Sprintf("field %s: %v", e.name, e.err) }
+
+// badFields lists the fields of joined errors.
+func badFields(err error) (names []string) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			names = append(names, badFields(e)...)
+		}
+		return names
+	}
+	if field, ok := errors.AsType[*fieldError](err); ok {
+		names = append(names, field.name)
+	}
+	return names
+}
+
+// decode returns the row of a record, nil if it makes none. The error is that the job fails here, *UnsupportedError, or *undecodableError.
 func (d *decoder) decode(record []byte) ([]value, error) {
 	if len(record) == 0 {
 		return nil, nil
@@ -81,6 +108,10 @@ func (d *decoder) decode(record []byte) ([]value, error) {
 		return nil, errors.Join(err, bad)
 	case d.onError == plan.OnErrorIgnore && err == nil:
 		return row, nil
+	case d.onError == plan.OnErrorDeadLetter && err != nil:
+		return nil, &undecodableError{}
+	case d.onError == plan.OnErrorDeadLetter:
+		return nil, &undecodableError{badFields(bad)}
 	default:
 		return nil, nil
 	}
@@ -118,7 +149,7 @@ func (d *decoder) object(record []byte) (row []value, bad, err error) {
 				return nil, nil, err
 			}
 			row[i] = nil
-			bad = errors.Join(bad, fmt.Errorf("field %s: %w", d.schema[i].Name, err))
+			bad = errors.Join(bad, &fieldError{d.schema[i].Name, err})
 		}
 	}
 	if _, err := reader.Token(); err != nil {
@@ -126,7 +157,7 @@ func (d *decoder) object(record []byte) (row []value, bad, err error) {
 	}
 	for i, column := range d.schema {
 		if d.missing && !found[i] && seen < len(d.schema) {
-			bad = errors.Join(bad, fmt.Errorf("field %s is missing", column.Name))
+			bad = errors.Join(bad, &fieldError{column.Name, errors.New("it is missing")})
 		}
 		if row[i] == nil && column.Type.NotNull && (bad == nil || d.onError == plan.OnErrorIgnore) {
 			return nil, nil, unsupported("a record without a value for %s, which is NOT NULL", column.Name)

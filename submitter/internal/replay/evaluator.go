@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -25,6 +26,7 @@ type Evaluator struct {
 	zone    *time.Location // nil for TIMESTAMP
 
 	newest  map[partition]int64 // event time of each split, in ms
+	letter  *letter             // why the last record is a dead letter; nil when it is none
 	windows map[int64]map[string]*group
 	passed  []Row
 }
@@ -101,8 +103,8 @@ func (e *Evaluator) compileRows(job plan.Job) error {
 	if job.Window == nil {
 		return nil
 	}
-	if job.Window.AllowedLateness > 0 {
-		return unsupported("allowed_lateness: how often a window is written anew depends on when its late rows came")
+	if job.Window.AllowedLateness > 0 && len(job.Window.Aggregates) > 0 {
+		return unsupported("allowed_lateness with aggregates: how often a window is written anew depends on when its late rows came")
 	}
 	if columns[e.program.TimeColumn].Type.Kind == sqltype.TimestampLTZ {
 		e.zone = e.program.Zone
@@ -161,7 +163,12 @@ func (e *Evaluator) Add(topic string, index int32, offset int64, record []byte) 
 }
 
 func (e *Evaluator) add(split partition, record []byte) error {
+	e.letter = nil
 	row, err := e.decoder.decode(record)
+	if bad, ok := errors.AsType[*undecodableError](err); ok {
+		e.letter = &letter{fields: bad.fields}
+		return nil
+	}
 	if err != nil || row == nil {
 		return err
 	}
@@ -172,6 +179,7 @@ func (e *Evaluator) add(split partition, record []byte) error {
 		}
 		row = append(row, v)
 	}
+	reached := e.newest[split]
 	start, late := e.assign(split, row)
 	if e.where != nil {
 		if keep, err := e.where.eval(row); err != nil || !isTrue(keep) {
@@ -180,6 +188,9 @@ func (e *Evaluator) add(split partition, record []byte) error {
 	}
 	if e.program.Job.Window == nil {
 		return e.pass(row)
+	}
+	if late && e.program.Job.Window.Late == plan.LateDeadLetter {
+		e.letter = &letter{late: e.lateness(start, reached)}
 	}
 	if late {
 		return nil
@@ -222,7 +233,7 @@ func (e *Evaluator) assign(split partition, row []value) (start int64, late bool
 	wall := e.wall(ms)
 	start = wall - floorMod(wall-offset, size)
 	newest, moved := e.newest[split]
-	late = moved && newest-e.program.Job.Source.Watermark.Delay.Milliseconds() >= e.closes(start)
+	late = moved && newest-e.program.Job.Source.Watermark.Delay.Milliseconds() >= e.closes(start)+e.program.Job.Window.AllowedLateness.Milliseconds()
 	if there && (!moved || ms > newest) {
 		e.newest[split] = ms
 	}

@@ -60,9 +60,21 @@ func (r Replayed) Same() bool { return r.MissingRows == 0 && r.ExtraRows == 0 &&
 // shown is how many different rows of a kind a result names.
 const shownRows = 10
 
+// Content is what a job has written to a directory.
+type Content uint8
+
+// The contents.
+const (
+	Rows        Content = iota // of the result
+	DeadLetters                // records that the job could not use
+)
+
 // Directory replays the jobs of a directory, which manifestdir.Verify has found intact. Errors: *UnsupportedError, and what Kafka or the
 // directory says.
-func Directory(ctx context.Context, job plan.Job, fsys fs.FS) ([]Replayed, error) {
+func Directory(ctx context.Context, job plan.Job, content Content, fsys fs.FS) ([]Replayed, error) {
+	if content == DeadLetters && (job.DeadLetters == nil || job.DeadLetters.CSV == nil) {
+		return nil, unsupported("dead letters of a job that writes none to files")
+	}
 	if job.Source.Kafka == nil {
 		return nil, unsupported("a source that is not Kafka")
 	}
@@ -77,7 +89,7 @@ func Directory(ctx context.Context, job plan.Job, fsys fs.FS) ([]Replayed, error
 	topic := NewTopic(config)
 	var results []Replayed
 	for _, c := range chains {
-		result, err := replayChain(ctx, job, c, topic, fsys)
+		result, err := replayChain(ctx, job, content, c, topic, fsys)
 		if err != nil {
 			return nil, fmt.Errorf("job %s (%s): %w", c.name, strings.Join(c.jobs, ", "), err)
 		}
@@ -86,7 +98,7 @@ func Directory(ctx context.Context, job plan.Job, fsys fs.FS) ([]Replayed, error
 	return results, nil
 }
 
-func replayChain(ctx context.Context, job plan.Job, c chain, topic Topic, fsys fs.FS) (Replayed, error) {
+func replayChain(ctx context.Context, job plan.Job, content Content, c chain, topic Topic, fsys fs.FS) (Replayed, error) { //nolint:revive // each of a type of its own
 	result := Replayed{Jobs: c.jobs, Name: c.name, Missing: []Difference{}, Extra: []Difference{}, Notes: []string{}}
 	if c.name != job.Name {
 		return result, unsupported("another job: the spec is that of %s", job.Name)
@@ -98,17 +110,26 @@ func replayChain(ctx context.Context, job plan.Job, c chain, topic Topic, fsys f
 	if text, err := job.Encode(); err == nil && manifest.Sum(text) != c.spec {
 		result.note("the spec, with its variables, is not to the letter the one that the job was submitted with")
 	}
-	if job.DeadLetters != nil {
-		result.note("dead letters are not compared, only that their records are not in the result")
+	if job.DeadLetters != nil && content == Rows {
+		result.note("dead letters are not compared here, only that their records are not in the result: see --dead-letters")
 	}
 	if err := checkStart(ctx, job, c, topic); err != nil {
 		return result, err
 	}
+	var letters letters
 	err = topic.Read(ctx, c.ranges, func(r *kgo.Record) error {
 		result.Records++
-		return e.Add(r.Topic, r.Partition, r.Offset, r.Value)
+		err := e.Add(r.Topic, r.Partition, r.Offset, r.Value)
+		if e.letter != nil && content == DeadLetters {
+			letters.want(r, *e.letter)
+		}
+		return err
 	})
-	if err == nil {
+	switch {
+	case err != nil:
+	case content == DeadLetters:
+		err = result.compareLetters(letters, c, fsys)
+	default:
 		err = result.compare(e, job, c, fsys)
 	}
 	beyond, unsupported := errors.AsType[*UnsupportedError](err)
