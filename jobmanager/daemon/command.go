@@ -47,7 +47,7 @@ func Command() *cobra.Command {
 	flags.StringVar(&cfg.SavepointDir, "savepoint-dir", "", "directory, s3://bucket/folder or azblob://container/folder for savepoints of which nobody says where; empty for none")
 	flags.StringVar(&cfg.RPCAddr, "rpc-addr", ":6123", "host:port for taskmanagers")
 	flags.StringVar(&cfg.RaftAddr, "raft-addr", ":6124", "host:port for the other jobmanagers")
-	flags.StringToStringVar(&cfg.Peers, "peers", nil, "all jobmanagers as jm1=host:6124,jm2=…; none for one alone")
+	flags.StringToStringVar(&cfg.Peers, "peers", nil, "all jobmanagers as jm1=host:6124,jm2=…, or this one and some to join; none for one alone")
 	flags.DurationVar(&cfg.ForgetAfter, "forget-after", time.Hour, "how long jobs that ended stay known; 0 for ever")
 	flags.DurationVar(&cfg.RescaleQuiet, "rescale-quiet", DefaultRescaleQuiet, "how long the slots must stay as they are before jobs follow them")
 	flags.DurationVar(&cfg.RescaleCoolDown, "rescale-cool-down", DefaultRescaleCoolDown, "how long a job runs at least before it follows the slots again")

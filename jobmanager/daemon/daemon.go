@@ -211,7 +211,7 @@ func (d *Daemon) collector() clusterCollector {
 
 func (d *Daemon) handler() http.Handler {
 	local := rest.New(rest.Config{
-		Cluster: d.dispatcher, UI: web.Handler(), Version: d.cfg.Version, Revision: version.Commit(),
+		Cluster: d.dispatcher, Members: d.replica, UI: web.Handler(), Version: d.cfg.Version, Revision: version.Commit(),
 		Settings: d.settings(), Now: time.Now,
 	})
 	if len(d.cfg.Peers) == 0 {

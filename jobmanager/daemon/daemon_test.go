@@ -158,6 +158,30 @@ func TestMetricsAndHealth(t *testing.T) {
 	}
 }
 
+// The members over REST, in Flink's form of answers and errors.
+func TestMembersOverREST(t *testing.T) {
+	r := start(t, t.TempDir())
+	until(t, "it leads", func() bool {
+		_, text := r.do(http.MethodGet, "/v1/cluster/members", "")
+		return strings.Contains(text, `{"members":[{"id":"jm1","address":"","voter":true,"leader":true,"reachable":true,"joining":false,"state":"LEADER","term":`)
+	})
+	for _, c := range []struct {
+		method, path, body string
+		code               int
+		says               string
+	}{
+		{http.MethodPost, "/cluster/members", `{"id":"jm2","address":"host:6124"}`, http.StatusConflict, `{"errors":["jobmanager jm1 runs alone: start it with --peers jm1=HOST:PORT`},
+		{http.MethodPost, "/cluster/members", `{"id":"jm2"}`, http.StatusBadRequest, `{"errors":["a member has an \"id\" and an \"address\"`},
+		{http.MethodPost, "/cluster/members", `[]`, http.StatusBadRequest, "Request did not match expected format MemberRequestBody."},
+		{http.MethodDelete, "/cluster/members/jm2", "", http.StatusNotFound, `{"errors":["jm2: no such member"]}`},
+		{http.MethodDelete, "/cluster/members/jm1", "", http.StatusConflict, `{"errors":["jm1 is the only voter: without it nothing is left"]}`},
+	} {
+		if code, text := r.do(c.method, c.path, c.body); code != c.code || !strings.Contains(text, c.says) {
+			t.Errorf("%s %s %s: %d %s, want %d %s", c.method, c.path, c.body, code, text, c.code, c.says)
+		}
+	}
+}
+
 func TestNothingIsLeftRunning(t *testing.T) {
 	cycle := func() {
 		r := start(t, t.TempDir())

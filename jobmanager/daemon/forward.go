@@ -11,6 +11,7 @@ import (
 
 	"pencere/jobmanager/internal/jobmaster"
 	"pencere/jobmanager/internal/replica"
+	"pencere/jobmanager/internal/rest"
 )
 
 // forwardedHeader marks a request that another jobmanager has passed on. It is not passed on again: two that take each other for
@@ -27,7 +28,7 @@ type forwarder struct {
 
 // ServeHTTP implements http.Handler.
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.TrimPrefix(r.URL.Path, "/v1") == "/health" || f.leads() {
+	if everywhere(r) || f.leads() {
 		f.local.ServeHTTP(w, r)
 		return
 	}
@@ -52,6 +53,12 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// everywhere reports whether any jobmanager answers a request by itself: how it is, and how it sees the others, also while none leads.
+func everywhere(r *http.Request) bool {
+	path := strings.TrimPrefix(r.URL.Path, "/v1")
+	return path == "/health" || path == rest.MembersPath && r.Method == http.MethodGet
 }
 
 // refuse answers in Flink's form of an error.

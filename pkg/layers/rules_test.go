@@ -61,7 +61,8 @@ var (
 	pure = []string{
 		"pkg/checkpoint", "pkg/eventtime", "pkg/expr", "pkg/format", "pkg/javafmt", "pkg/jobspec", "pkg/ledger", "pkg/nearest", "pkg/plan",
 		"pkg/rowkey", "pkg/sqltype", "pkg/window",
-		"jobmanager/internal/coordinator", "jobmanager/internal/elastic", "jobmanager/internal/jobfsm", "jobmanager/internal/scheduler", "jobmanager/internal/why",
+		"jobmanager/internal/coordinator", "jobmanager/internal/elastic", "jobmanager/internal/jobfsm", "jobmanager/internal/membership",
+		"jobmanager/internal/scheduler", "jobmanager/internal/why",
 	}
 
 	// testSupport packages hold data and helpers of tests.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,9 @@ var levels = map[hclog.Level]slog.Level{
 // Accept implements hclog.SinkAdapter. Trouble with a peer is a warning, however often it is tried: this node is well.
 func (s *sink) Accept(name string, level hclog.Level, message string, args ...any) {
 	shown := levels[level]
+	if slices.Contains(args, any(raft.ErrTransportShutdown)) {
+		shown = slog.LevelDebug // this node ends
+	}
 	args, peer := s.withNames(args)
 	if peer != "" && shown > slog.LevelDebug {
 		shown = slog.LevelWarn

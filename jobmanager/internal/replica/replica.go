@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,11 +10,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"google.golang.org/protobuf/proto"
@@ -37,23 +41,43 @@ const (
 	leaderLease     = 500 * time.Millisecond
 )
 
+// The table is small and entries of the log may hold a checkpoint each, so that the log is cut often: once so many entries are newer
+// than the last snapshot. As many are kept for nodes that were away for a short while.
+const (
+	snapshotThreshold = 1024
+	snapshotInterval  = 20 * time.Second
+)
+
 // Config says where a replica lives and who the others are.
 type Config struct {
 	ID   string // of this node, unique among the peers
 	Dir  string // for the log and snapshots; created if missing
 	Addr string // host:port for raft; "" or a single node needs no port
-	// Peers are all nodes by id with their raft addresses. Empty means this node alone.
+	// Peers are the nodes by id with their raft addresses, this one too. Empty means this node alone, without a port. A node whose
+	// directory is empty begins a cluster if all peers say that theirs are too, else it joins theirs.
 	Peers map[string]string
 	Log   *slog.Logger
+
+	// SnapshotThreshold is after how many entries, and SnapshotInterval after what time at the soonest, a snapshot takes the place of
+	// the log, of which as many entries stay; 0 for the defaults.
+	SnapshotThreshold uint64
+	SnapshotInterval  time.Duration
 }
 
 // Replica is one node's copy of the table of jobs.
 type Replica struct {
 	id    string
+	peers map[string]string
 	raft  *raft.Raft
 	table *table
 	store *raftboltdb.BoltStore
+	gate  *gate // nil for a node alone
+	log   *slog.Logger
 	close []io.Closer
+
+	changing sync.Mutex // held while the members change
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
 }
 
 // Open starts the replica from what its directory holds, which may be nothing yet.
@@ -69,7 +93,7 @@ func Open(cfg Config) (*Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log %s (does another jobmanager use this directory?): %w", filepath.Join(dir, "log.db"), err)
 	}
-	r := &Replica{id: cfg.ID, table: newTable(), store: store, close: []io.Closer{store}}
+	r := &Replica{id: cfg.ID, peers: cfg.Peers, table: newTable(), store: store, log: cfg.Log, cancel: func() {}, close: []io.Closer{store}}
 	if err := r.start(cfg, dir); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -82,91 +106,110 @@ func (r *Replica) start(cfg Config, dir string) error {
 	if err != nil {
 		return fmt.Errorf("open snapshots: %w", err)
 	}
-	transport, address, err := r.transport(cfg)
+	known, err := raft.HasExistingState(r.store, r.store, snapshots)
 	if err != nil {
+		return fmt.Errorf("read raft state: %w", err)
+	}
+	if len(cfg.Peers) == 0 {
+		return r.startAlone(cfg, dir, snapshots, known, logger)
+	}
+	return r.startAmongPeers(cfg, dir, snapshots, known, logger)
+}
+
+// startAlone needs no port, and waits for no rival: that would only delay the start.
+func (r *Replica) startAlone(cfg Config, dir string, snapshots raft.SnapshotStore, known bool, logger hclog.Logger) error {
+	rc := raftConfig(cfg, logger)
+	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	address, transport := raft.NewInmemTransport(raft.ServerAddress(cfg.ID))
+	if !known {
+		if err := markerIn(dir).remove(); err != nil {
+			return fmt.Errorf("bootstrap raft: %w", err)
+		}
+		own := raft.Configuration{Servers: []raft.Server{{ID: raft.ServerID(cfg.ID), Address: address}}}
+		if err := raft.BootstrapCluster(rc, r.store, r.store, snapshots, transport, own); err != nil {
+			return fmt.Errorf("bootstrap raft: %w", err)
+		}
+	}
+	return r.run(cfg, rc, snapshots, transport)
+}
+
+// startAmongPeers starts a node that others know by its address. One with an empty directory joins them before it takes full part.
+func (r *Replica) startAmongPeers(cfg Config, dir string, snapshots raft.SnapshotStore, known bool, logger hclog.Logger) error {
+	rc := raftConfig(cfg, logger)
+	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = electionTimeout, electionTimeout, leaderLease
+	mark := markerIn(dir)
+	joining, err := mark.exists()
+	if err == nil && !known {
+		joining, err = true, mark.set()
+	}
+	if err != nil {
+		return fmt.Errorf("note that the disk is empty: %w", err)
+	}
+	advertised, err := net.ResolveTCPAddr("tcp", cfg.Peers[cfg.ID])
+	if err != nil {
+		return fmt.Errorf("resolve own raft address %q: %w", cfg.Peers[cfg.ID], err)
+	}
+	port, err := listen(cfg.Addr, advertised)
+	if err != nil {
+		return fmt.Errorf("listen for raft on %s: %w", cfg.Addr, err)
+	}
+	r.close = append(r.close, port)
+	r.gate = newGate(raft.NewNetworkTransportWithLogger(port, 3, applyTimeout, logger), !joining)
+	r.close = append(r.close, r.gate)
+	if err := r.run(cfg, rc, snapshots, r.gate); err != nil {
 		return err
 	}
+	r.close = append(r.close, serveStanding(port, r.standing))
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	if joining {
+		j := &joiner{id: cfg.ID, peers: cfg.Peers, raft: r.raft, store: r.store, gate: r.gate, marker: mark, log: cfg.Log}
+		r.running.Go(func() { j.run(ctx) })
+	}
+	r.running.Go(func() { r.grow(ctx) })
+	return nil
+}
+
+func raftConfig(cfg Config, logger hclog.Logger) *raft.Config {
 	rc := raft.DefaultConfig()
 	rc.LocalID = raft.ServerID(cfg.ID)
 	rc.Logger = logger
-	if len(cfg.Peers) == 0 {
-		// Nobody else can be elected: waiting for a rival's heartbeat would only delay the start.
-		rc.HeartbeatTimeout = 50 * time.Millisecond
-		rc.ElectionTimeout = 50 * time.Millisecond
-		rc.LeaderLeaseTimeout = 50 * time.Millisecond
-	} else {
-		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = electionTimeout, electionTimeout, leaderLease
-	}
-	if err := bootstrap(rc, r.store, snapshots, transport, servers(cfg, address)); err != nil {
-		return err
-	}
-	r.raft, err = raft.NewRaft(rc, r.table, r.store, r.store, snapshots, transport)
-	if err != nil {
+	rc.SnapshotThreshold = cmp.Or(cfg.SnapshotThreshold, snapshotThreshold)
+	rc.SnapshotInterval = cmp.Or(cfg.SnapshotInterval, snapshotInterval)
+	rc.TrailingLogs = rc.SnapshotThreshold
+	return rc
+}
+
+func (r *Replica) run(cfg Config, rc *raft.Config, snapshots raft.SnapshotStore, transport raft.Transport) (err error) {
+	if r.raft, err = raft.NewRaft(rc, r.table, r.store, r.store, snapshots, transport); err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
 	return r.checkMember(cfg)
 }
 
-// checkMember refuses a directory of another node's: without a vote in its log this one would wait for ever to lead.
+// checkMember refuses a directory in whose log this node has no vote, or others have one whom it could not reach: it would wait for
+// ever to lead.
 func (r *Replica) checkMember(cfg Config) error {
-	known := r.raft.GetConfiguration()
-	if err := known.Error(); err != nil {
-		return fmt.Errorf("read raft configuration: %w", err)
-	}
-	var members []string
-	for _, server := range known.Configuration().Servers {
-		if server.ID == raft.ServerID(cfg.ID) {
-			return nil
-		}
-		members = append(members, string(server.ID))
-	}
-	return fmt.Errorf("data directory %s belongs to jobmanager %s, not to %s: give its --id or another --data-dir",
-		cfg.Dir, strings.Join(members, ", "), cfg.ID)
-}
-
-// transport is TCP among peers and memory for a node alone, which then needs no port.
-func (r *Replica) transport(cfg Config) (raft.Transport, raft.ServerAddress, error) {
-	if len(cfg.Peers) == 0 {
-		address, transport := raft.NewInmemTransport(raft.ServerAddress(cfg.ID))
-		return transport, address, nil
-	}
-	advertised, err := net.ResolveTCPAddr("tcp", cfg.Peers[cfg.ID])
-	if err != nil {
-		return nil, "", fmt.Errorf("resolve own raft address %q: %w", cfg.Peers[cfg.ID], err)
-	}
-	transport, err := raft.NewTCPTransportWithLogger(cfg.Addr, advertised, 3, applyTimeout, newLogger(cfg.Log, cfg.Peers))
-	if err != nil {
-		return nil, "", fmt.Errorf("listen for raft on %s: %w", cfg.Addr, err)
-	}
-	r.close = append(r.close, transport)
-	address := transport.LocalAddr()
-	return transport, address, nil
-}
-
-func servers(cfg Config, own raft.ServerAddress) []raft.Server {
-	if len(cfg.Peers) == 0 {
-		return []raft.Server{{ID: raft.ServerID(cfg.ID), Address: own}}
-	}
-	var all []raft.Server
-	for id, address := range cfg.Peers {
-		all = append(all, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(address)})
-	}
-	return all
-}
-
-// bootstrap writes the first configuration into an empty directory; one that has a log keeps its own.
-func bootstrap(rc *raft.Config, store *raftboltdb.BoltStore, snapshots raft.SnapshotStore, transport raft.Transport, all []raft.Server) error {
-	known, err := raft.HasExistingState(store, store, snapshots)
-	if err != nil {
-		return fmt.Errorf("read raft state: %w", err)
-	}
-	if known {
+	members := r.servers()
+	if r.gate != nil && r.gate.joining() { // its log is not whole yet
 		return nil
 	}
-	if err := raft.BootstrapCluster(rc, store, store, snapshots, transport, raft.Configuration{Servers: all}); err != nil {
-		return fmt.Errorf("bootstrap raft: %w", err)
+	var ids []string
+	for _, s := range members {
+		ids = append(ids, string(s.ID))
 	}
-	return nil
+	all := strings.Join(ids, ", ")
+	switch {
+	case !slices.Contains(ids, cfg.ID) && len(cfg.Peers) > 0:
+		return fmt.Errorf("data directory %s belongs to jobmanager %s, not to %s: give its --id or another --data-dir; one that was removed "+
+			"from a cluster and comes back needs an empty directory", cfg.Dir, all, cfg.ID)
+	case !slices.Contains(ids, cfg.ID):
+		return fmt.Errorf("data directory %s belongs to jobmanager %s, not to %s: give its --id or another --data-dir", cfg.Dir, all, cfg.ID)
+	case len(cfg.Peers) == 0 && len(ids) > 1:
+		return fmt.Errorf("data directory %s is that of one of the jobmanagers %s: name them all in --peers", cfg.Dir, all)
+	default:
+		return nil
+	}
 }
 
 // Leadership says whether this node leads: each value is a change. The channel must be read.
@@ -244,11 +287,13 @@ func (r *Replica) Jobs() []*storagev1.Job { return r.table.all() }
 
 // Close stops the replica. What was applied stays on disk.
 func (r *Replica) Close() error {
+	r.cancel()
+	r.running.Wait()
 	var errs []error
 	if r.raft != nil {
 		errs = append(errs, r.raft.Shutdown().Error())
 	}
-	for _, c := range r.close {
+	for _, c := range slices.Backward(r.close) {
 		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)

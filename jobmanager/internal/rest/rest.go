@@ -50,6 +50,7 @@ type Setting struct {
 // Config is what the API is made of.
 type Config struct {
 	Cluster Cluster
+	Members Members
 	// UI answers every GET that is not the API's: the web UI's files, or 404 in Flink's form.
 	UI http.Handler
 	// Version and Revision of the program are shown as Flink's are.
@@ -101,6 +102,10 @@ func (s *server) handlers() map[string]handler {
 		"GET " + tm:                   s.taskManager,
 
 		"GET /savepoint-disposal/{trigger}": s.disposalOperation,
+
+		"GET " + MembersPath:                    s.members,
+		"POST " + MembersPath:                   s.addMember,
+		"DELETE " + MembersPath + "/{memberid}": s.removeMember,
 
 		"GET " + tm + "/metrics": s.taskManagerMetrics,
 

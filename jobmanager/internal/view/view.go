@@ -238,3 +238,16 @@ type TaskManager struct {
 func NoMetrics() Metrics {
 	return Metrics{InputWatermark: eventtime.None, OutputWatermark: eventtime.None}
 }
+
+// Member is a jobmanager of the cluster.
+type Member struct {
+	ID                      string
+	Address                 string // for Raft; "" for one alone
+	Voter                   bool
+	Leader                  bool
+	Reachable               bool   // the rest is only known of one that is
+	Joining                 bool   // its disk was empty, and it has not caught up
+	State                   string // in Raft, one of replica.States
+	Term                    uint64
+	LastIndex, AppliedIndex uint64 // the newest entry of its log, and that which it has applied
+}

@@ -121,6 +121,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.schemaCommand(), a.listCommand(), a.cancelCommand(),
 		a.verifyCommand(), a.ledgerCommand(), a.whyCommand(),
 		a.savepointCommand(), a.stopCommand(), a.rescaleCommand(),
+		a.clusterCommand(),
 		a.topicsCommand(), a.produceCommand(), a.consumeCommand(),
 		a.versionCommand(), a.demoCommand())
 	return root

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -103,6 +104,9 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.client, err = client.New(client.Config{Addresses: c.RestAddrs(), Timeout: time.Minute}); err != nil {
 		return err
 	}
+	if err := c.AwaitJobManagers(ctx); err != nil {
+		return err
+	}
 	return c.awaitTaskManagers(ctx, c.cfg.TaskManagers)
 }
 
@@ -179,6 +183,32 @@ func (c *Cluster) RestartJobManager() error {
 	return c.StartJobManager(0)
 }
 
+// AddJobManager starts a further jobmanager, which knows of all others and is no member yet. It returns its id and its address for Raft.
+func (c *Cluster) AddJobManager() (id, address string, err error) {
+	first := c.jobManager(0).cfg
+	free, err := net.Listen("tcp", loopback) //nolint:noctx // the address is this machine's: nothing to wait for
+	if err != nil {
+		return "", "", fmt.Errorf("find a port for Raft: %w", err)
+	}
+	cfg := first
+	cfg.ID, cfg.RaftAddr = fmt.Sprintf("jm%d", len(c.RestAddrs())+1), free.Addr().String()
+	cfg.Peers = maps.Clone(first.Peers)
+	cfg.Peers[cfg.ID] = cfg.RaftAddr
+	cfg.DataDir, cfg.RestAddr, cfg.RPCAddr = filepath.Join(filepath.Dir(first.DataDir), cfg.ID), loopback, loopback
+	cfg.Log = c.cfg.Log.With("program", "jobmanager", "id", cfg.ID)
+	if err := free.Close(); err != nil {
+		return "", "", fmt.Errorf("find a port for Raft: %w", err)
+	}
+	started, err := c.startJobManager(cfg)
+	if err != nil {
+		return "", "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.jobManagers = append(c.jobManagers, started)
+	return cfg.ID, cfg.RaftAddr, nil
+}
+
 // Leader returns the place of the jobmanager that leads, -1 while none does.
 func (c *Cluster) Leader() int {
 	c.mu.Lock()
@@ -235,22 +265,44 @@ func (c *Cluster) StartTaskManager() (TaskManager, error) {
 	return TaskManager{Stop: end(cancel), Leave: end(d.Leave)}, nil
 }
 
+// AwaitJobManagers returns when all jobmanagers are members of the cluster and vote.
+func (c *Cluster) AwaitJobManagers(ctx context.Context) error {
+	return c.await(ctx, "jobmanagers", func() (int, error) {
+		members, err := c.client.Members(ctx)
+		there := 0
+		for _, m := range members {
+			if m.Voter && m.Reachable && !m.Joining {
+				there++
+			}
+		}
+		return there, err
+	}, max(1, c.cfg.JobManagers))
+}
+
 // awaitTaskManagers returns when at least n taskmanagers are registered.
 func (c *Cluster) awaitTaskManagers(ctx context.Context, n int) error {
+	return c.await(ctx, "taskmanagers", func() (int, error) {
+		overview, err := c.client.Overview(ctx)
+		return overview.TaskManagers, err
+	}, n)
+}
+
+// await returns when at least n of something are there.
+func (c *Cluster) await(ctx context.Context, what string, count func() (int, error), n int) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		overview, err := c.client.Overview(ctx)
+		there, err := count()
 		if err != nil {
-			return fmt.Errorf("wait for taskmanagers: %w", err)
+			return fmt.Errorf("wait for %s: %w", what, err)
 		}
-		if overview.TaskManagers >= n {
+		if there >= n {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for taskmanagers, %d of %d are there: %w", overview.TaskManagers, n, context.Cause(ctx))
+			return fmt.Errorf("wait for %s, %d of %d are there: %w", what, there, n, context.Cause(ctx))
 		case <-c.ctx.Done():
 			return context.Cause(c.ctx)
 		}

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -139,6 +141,42 @@ func TestLeaderDies(t *testing.T) {
 			c.check(os.RemoveAll(filepath.Join(dir, fmt.Sprintf("jm%d", leader+1))))
 		}
 		c.check(c.cluster.StartJobManager(leader))
+		c.check(c.cluster.AwaitJobManagers(c.ctx)) // without a disk it has no vote at first
+	}
+	c.finish(j, s, all)
+}
+
+// Two of five jobmanagers end at once, the leader among them: the others go on, and no task restarts.
+func TestTwoOfFiveDie(t *testing.T) {
+	c := &chaos{
+		fixture: newFixtureOf(t, localcluster.Config{JobManagers: 5, TaskManagers: 2, SlotsEach: 2}),
+		random:  rand.New(rand.NewPCG(1, 6)), clock: make([]float64, 3),
+	}
+	s := spec{parallelism: 3, window: 10 * time.Second}
+	all := make(partitions, len(c.clock))
+	s.topic = c.topic(all)
+	j := c.submit(s)
+	j.running()
+	for range 2 {
+		more := c.listings(150)
+		c.produce(s.topic, more)
+		for p := range all {
+			all[p] = append(all[p], more[p]...)
+		}
+		leader := -1
+		c.poll("one leads", func() bool { leader = c.cluster.Leader(); return leader >= 0 })
+		dead := []int{leader, (leader + 1) % 5}
+		var ending sync.WaitGroup
+		for _, i := range dead {
+			ending.Go(func() { c.cluster.StopJobManager(i) })
+		}
+		ending.Wait()
+		c.poll("another one leads", func() bool { next := c.cluster.Leader(); return next >= 0 && !slices.Contains(dead, next) })
+		j.awaitCheckpoints(1)
+		for _, i := range dead {
+			c.check(c.cluster.StartJobManager(i))
+		}
+		c.check(c.cluster.AwaitJobManagers(c.ctx))
 	}
 	c.finish(j, s, all)
 }
