@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
+	"pencere/jobmanager/internal/tracing"
 	"pencere/pkg/cli"
 	"pencere/pkg/version"
 
@@ -51,6 +53,7 @@ func Command() *cobra.Command {
 	flags.DurationVar(&cfg.ForgetAfter, "forget-after", time.Hour, "how long jobs that ended stay known; 0 for ever")
 	flags.DurationVar(&cfg.RescaleQuiet, "rescale-quiet", DefaultRescaleQuiet, "how long the slots must stay as they are before jobs follow them")
 	flags.DurationVar(&cfg.RescaleCoolDown, "rescale-cool-down", DefaultRescaleCoolDown, "how long a job runs at least before it follows the slots again")
+	flags.StringVar(&cfg.OTLPEndpoint, "otlp-endpoint", tracing.Environment(os.LookupEnv), "collector that OpenTelemetry traces of checkpoints and restarts go to, http://host:4317; empty for none, else as OTEL_EXPORTER_OTLP_ENDPOINT says")
 	logger = cli.LogFlags(flags)
 	command.AddCommand(healthCommand(&cfg))
 	return command

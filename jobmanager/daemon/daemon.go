@@ -23,6 +23,7 @@ import (
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/rest"
 	"pencere/jobmanager/internal/slotpool"
+	"pencere/jobmanager/internal/tracing"
 	"pencere/pkg/blobstore"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
@@ -31,6 +32,7 @@ import (
 	"pencere/pkg/version"
 	"pencere/web"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 )
 
@@ -58,7 +60,9 @@ type Config struct {
 	RescaleQuiet time.Duration
 	// RescaleCoolDown is for how long a job runs at least before it changes its parallelism.
 	RescaleCoolDown time.Duration
-	Log             *slog.Logger
+	// OTLPEndpoint is the collector that traces of checkpoints and restarts go to, as http://host:4317; "" is none.
+	OTLPEndpoint string
+	Log          *slog.Logger
 }
 
 // DefaultRescaleQuiet and DefaultRescaleCoolDown are those of the command line.
@@ -70,6 +74,9 @@ const (
 // defaultGrace is many times what a taskmanager takes to find a new leader.
 const defaultGrace = 5 * time.Second
 
+// tracesTimeout bounds how long the end of the program waits for a collector.
+const tracesTimeout = 2 * time.Second
+
 // Daemon is a jobmanager.
 type Daemon struct {
 	cfg        Config
@@ -77,6 +84,7 @@ type Daemon struct {
 	metrics    net.Listener // nil for none
 	replica    *replica.Replica
 	storage    *blobstore.Store
+	traces     *tracing.Export // nil for none
 	dispatcher *jobmaster.Dispatcher
 	gateway    *gateway.Gateway
 }
@@ -87,11 +95,16 @@ func New(cfg Config) (*Daemon, error) {
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	var tracer trace.Tracer
+	if d.traces != nil {
+		tracer = d.traces.Tracer()
+	}
 	pool := slotpool.New(time.Now)
 	d.dispatcher = jobmaster.New(jobmaster.Config{
 		Log: d.replica, Slots: pool, Splits: newEnumerator, Storage: d.storage, OwnStorage: cfg.CheckpointDir == "", Logger: cfg.Log, Version: cfg.Version,
 		Now: time.Now, Random: rand.Float64, ForgetAfter: cfg.ForgetAfter, SavepointDir: cfg.SavepointDir,
 		Grace: cmp.Or(cfg.Grace, defaultGrace), Rescale: elastic.Config{Quiet: cfg.RescaleQuiet, CoolDown: cfg.RescaleCoolDown},
+		Tracer: tracer,
 	})
 	d.gateway = gateway.New(pool, d.dispatcher, cfg.Log)
 	return d, nil
@@ -108,6 +121,12 @@ func (d *Daemon) open() (err error) {
 	if d.cfg.MetricsAddr != "" {
 		if d.metrics, err = net.Listen("tcp", d.cfg.MetricsAddr); err != nil { //nolint:noctx // the address is this machine's: nothing to wait for
 			return fmt.Errorf("listen for metrics (--metrics-addr): %w", err)
+		}
+	}
+	if d.cfg.OTLPEndpoint != "" {
+		traces := tracing.Config{Endpoint: d.cfg.OTLPEndpoint, ID: d.cfg.ID, Version: d.cfg.Version, Log: d.cfg.Log}
+		if d.traces, err = tracing.Open(context.Background(), traces); err != nil {
+			return fmt.Errorf("open traces (--otlp-endpoint): %w", err)
 		}
 	}
 	url, err := blobstore.URL(cmp.Or(d.cfg.CheckpointDir, filepath.Join(d.cfg.DataDir, "checkpoints")))
@@ -196,6 +215,13 @@ func (d *Daemon) Close() error {
 			errs = append(errs, err)
 		}
 	}
+	if d.traces != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), tracesTimeout)
+		defer cancel()
+		if err := d.traces.Close(ctx); err != nil {
+			d.cfg.Log.Warn("last traces not sent", "error", err)
+		}
+	}
 	if d.storage != nil {
 		errs = append(errs, d.storage.Close())
 	}
@@ -249,6 +275,7 @@ func (d *Daemon) settings() []rest.Setting {
 		{Key: "forget-after", Value: d.cfg.ForgetAfter.String()},
 		{Key: "id", Value: d.cfg.ID},
 		{Key: "metrics-addr", Value: d.MetricsAddr()},
+		{Key: "otlp-endpoint", Value: d.cfg.OTLPEndpoint},
 		{Key: "peers", Value: strings.Join(peers, ",")},
 		{Key: "raft-addr", Value: d.cfg.RaftAddr},
 		{Key: "rescale-cool-down", Value: d.cfg.RescaleCoolDown.String()},

@@ -55,7 +55,10 @@ func coordination(p *plan.Program) coordinator.Config {
 
 // coordinate feeds an event to the coordinator and does what it decides.
 func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
-	for _, a := range m.checkpoints.Step(m.cfg.Now(), e) {
+	now := m.cfg.Now()
+	m.traces.Heard(now, e)
+	for _, a := range m.checkpoints.Step(now, e) {
+		done := m.traces.Coordinates(m.cfg.Now(), a)
 		switch a := a.(type) {
 		case coordinator.Reserve:
 			m.reserve(ctx, a)
@@ -77,6 +80,7 @@ func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
 		case coordinator.WakeAt:
 			m.wakeAt(a.Time)
 		}
+		done(m.cfg.Now())
 	}
 	m.showCheckpoints()
 }
@@ -238,6 +242,7 @@ func (m *master) started(ctx context.Context, parallelism int) {
 func (m *master) follow(ctx context.Context, e jobfsm.Event) {
 	if _, changed := e.(jobfsm.SubtaskChanged); changed && m.machine.Status() == jobfsm.Running && !m.attemptRuns && m.allRun() {
 		m.attemptRuns = true
+		m.traces.Runs(m.cfg.Now())
 		m.coordinate(ctx, coordinator.Running{Attempt: m.machine.Attempt()})
 	}
 	m.closeManifest()

@@ -23,6 +23,8 @@ import (
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/jobspec"
 	"pencere/pkg/plan"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // ErrNotLeading is returned while this jobmanager does not lead.
@@ -65,6 +67,7 @@ type Config struct {
 	Grace time.Duration
 	// Rescale says when jobs follow the slots.
 	Rescale elastic.Config
+	Tracer  trace.Tracer // of checkpoints and restarts; nil for none
 }
 
 // Spec is a job as it is submitted.

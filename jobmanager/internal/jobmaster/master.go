@@ -12,6 +12,7 @@ import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/slotpool"
+	"pencere/jobmanager/internal/tracing"
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
@@ -39,6 +40,7 @@ type master struct {
 	restart     *time.Timer                                      // of the delay before a restart; nil before the first
 	savepoints  savepoints
 	adoption    adoption
+	traces      *tracing.Job // nil for none
 	rescaling   rescaling
 	discovering context.CancelFunc // ends the discovery; nil before it began
 	background  sync.WaitGroup
@@ -98,7 +100,16 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 		m.latest = &committed[n-1]
 		m.account(*m.latest)
 	}
+	m.traces = tracing.New(cfg.Tracer, m.id, m.state.name, m.latestID())
 	return m, nil
+}
+
+// latestID is that of the newest committed checkpoint, 0 before the first.
+func (m *master) latestID() checkpoint.ID {
+	if m.latest == nil {
+		return 0
+	}
+	return m.latest.ID
 }
 
 func (m *master) terminal() bool {
@@ -133,6 +144,7 @@ func (m *master) run(ctx context.Context) {
 		m.discovering()
 	}
 	m.settle(ctx)
+	m.traces.Close(m.cfg.Now(), "this jobmanager no longer leads")
 	if m.machine.Status().Terminal() {
 		m.removeAll(ctx)
 		m.background.Wait()
@@ -176,11 +188,14 @@ func (m *master) handle(ctx context.Context, e any) {
 }
 
 func (m *master) step(ctx context.Context, e jobfsm.Event) {
-	m.perform(ctx, m.machine.Step(m.cfg.Now(), e))
+	now := m.cfg.Now()
+	m.traces.Steps(now, e)
+	m.perform(ctx, m.machine.Step(now, e))
 }
 
 func (m *master) perform(ctx context.Context, actions []jobfsm.Action) {
 	for _, a := range actions {
+		m.traces.Performs(m.cfg.Now(), a)
 		switch a := a.(type) {
 		case jobfsm.SetStatus:
 			m.setStatus(ctx, a)
@@ -303,6 +318,7 @@ func (m *master) deploy(ctx context.Context, slots []slotpool.Slot) {
 		return
 	}
 	m.attemptRuns = false
+	m.traces.Deploys(m.cfg.Now(), len(messages), len(slots))
 	m.started(ctx, len(slots))
 	for _, d := range messages {
 		d.to.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_DeploySubtask{DeploySubtask: d.message}})

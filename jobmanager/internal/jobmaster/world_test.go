@@ -23,6 +23,7 @@ import (
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/plan"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -265,6 +266,7 @@ type world struct {
 	dispatcher *Dispatcher
 	grace      time.Duration  // of the next leaders
 	rescale    elastic.Config // of the next leaders
+	tracer     trace.Tracer   // of the next leaders; nil for none
 	resign     context.CancelFunc
 	led        chan error // what Lead returned
 	reason     error      // the same, after stop
@@ -296,6 +298,7 @@ func (w *world) lead() {
 	w.dispatcher = New(Config{
 		Log: w.log, Slots: w.pool, Splits: w.topic.enumerator, Storage: w.storage, Logger: slog.New(slog.DiscardHandler),
 		Now: time.Now, Random: func() float64 { return 0.5 }, ForgetAfter: time.Hour, Grace: w.grace, Rescale: w.rescale,
+		Tracer: w.tracer,
 	})
 	w.begin()
 }

@@ -36,7 +36,9 @@ type Config struct {
 	RestAddr string
 	// RescaleQuiet and RescaleCoolDown are the jobmanager's; 0 for its defaults.
 	RescaleQuiet, RescaleCoolDown time.Duration
-	Log                           *slog.Logger
+	// OTLPEndpoint is where the jobmanagers' traces go; "" is nowhere.
+	OTLPEndpoint string
+	Log          *slog.Logger
 }
 
 // Cluster is a running cluster. Its methods are safe for concurrent use.
@@ -116,6 +118,7 @@ func (c *Cluster) jobManagerConfigs(dir, rest string) ([]jobmanager.Config, erro
 		ID: "jm1", DataDir: dir, RestAddr: rest, RPCAddr: loopback, RaftAddr: loopback, Version: version.String(),
 		RescaleQuiet:    cmp.Or(c.cfg.RescaleQuiet, jobmanager.DefaultRescaleQuiet),
 		RescaleCoolDown: cmp.Or(c.cfg.RescaleCoolDown, jobmanager.DefaultRescaleCoolDown),
+		OTLPEndpoint:    c.cfg.OTLPEndpoint,
 		Log:             c.cfg.Log.With("program", "jobmanager"),
 	}
 	if c.cfg.JobManagers <= 1 {
