@@ -59,7 +59,8 @@ const (
 type member struct {
 	name    string
 	command *exec.Cmd
-	gone    chan error // what Wait returned
+	gone    chan struct{} // closed when it has ended
+	err     error         // what Wait returned, then
 }
 
 type rescaleTrial struct {
@@ -80,7 +81,7 @@ func newRescaleTrial(t *testing.T, seed uint64) *rescaleTrial {
 	t.Cleanup(func() {
 		for _, m := range r.members {
 			_ = m.command.Process.Kill() // it may have ended
-			_ = <-m.gone                 // with the signal
+			<-m.gone
 		}
 	})
 	return r
@@ -158,9 +159,9 @@ func (r *rescaleTrial) change(ctx context.Context) change {
 		r.t.Fatal(err)
 	}
 	select {
-	case err := <-m.gone:
-		if what == leave && err != nil {
-			r.t.Errorf("%s did not leave in peace: %v\n%s", m.name, err, tail(r.arena.log(m.name)))
+	case <-m.gone:
+		if what == leave && m.err != nil {
+			r.t.Errorf("%s did not leave in peace: %v\n%s", m.name, m.err, tail(r.arena.log(m.name)))
 		}
 	case <-ctx.Done():
 		_ = m.command.Process.Kill()
@@ -172,7 +173,7 @@ func (r *rescaleTrial) change(ctx context.Context) change {
 // join starts a taskmanager.
 func (r *rescaleTrial) join() {
 	r.t.Helper()
-	m := &member{name: taskManagerName(r.started), gone: make(chan error, 1)}
+	m := &member{name: taskManagerName(r.started), gone: make(chan struct{})}
 	r.started++
 	log, err := os.Create(r.arena.log(m.name))
 	if err != nil {
@@ -185,7 +186,10 @@ func (r *rescaleTrial) join() {
 	if err := m.command.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	go func() { m.gone <- m.command.Wait() }()
+	go func() {
+		m.err = m.command.Wait()
+		close(m.gone)
+	}()
 	r.members = append(r.members, m)
 }
 
@@ -230,13 +234,7 @@ func watchPublications(ctx context.Context, dir string) *publications {
 	go func() {
 		files := 0
 		_ = poll(ctx, 10*time.Millisecond, func() (bool, error) { // only ctx ends it
-			entries, _ := os.ReadDir(dir) // none before the job has begun
-			now := 0
-			for _, e := range entries {
-				if strings.HasPrefix(e.Name(), "part-") {
-					now++
-				}
-			}
+			now := finishedFiles(dir)
 			if now > files {
 				p.mu.Lock()
 				p.times = append(p.times, time.Now())
@@ -247,6 +245,20 @@ func watchPublications(ctx context.Context, dir string) *publications {
 		})
 	}()
 	return p
+}
+
+// finishedFiles counts a job's files; there are none before it has begun.
+func finishedFiles(dir string) (n int) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "part-") {
+			n++
+		}
+	}
+	return n
 }
 
 // longest returns the longest time without a publication that ended between two times, or a little after the second; false until something
