@@ -44,6 +44,8 @@ func (b *binder) bind(n syntax.Node) (*op, error) {
 		return b.interval(n)
 	case *syntax.Column:
 		return b.bindColumn(n)
+	case *syntax.JSON:
+		return b.bindJSON(n)
 	case *syntax.Cast:
 		return b.bindCast(n)
 	case *syntax.Case:

@@ -16,6 +16,8 @@ func castKernel(from, to sqltype.Type, zone *time.Location) (kernel, outcome) {
 	switch {
 	case hasText(to):
 		return castToText(from, to, zone)
+	case from.IsText() && to.Kind == sqltype.JSON:
+		return castToJSON()
 	case from.IsText():
 		return castFromText(to, zone)
 	case from.Kind == to.Kind && from.Kind != sqltype.Decimal && !from.IsTimestamp():

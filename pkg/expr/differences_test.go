@@ -44,6 +44,18 @@ var differences = reasons(map[string][]string{
 		"COALESCE(d, ts)", "GREATEST(d, ts)", "IFNULL(d, ts)", "COALESCE(d, ts9)", "GREATEST(d, ts9)", "IFNULL(d, ts9)",
 		"COALESCE(t, ts)", "GREATEST(t, ts)", "IFNULL(t, ts)", "COALESCE(t, ts9)", "GREATEST(t, ts9)", "IFNULL(t, ts9)",
 	},
+	"a JSON path that may lead to several values is an error at once: JSON_VALUE would never give one of them, JSON_EXISTS always be true": {
+		"JSON_VALUE(s, '$.*' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, 'lax $.*' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$[*]' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, 'lax $.c.d[*]' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, 'lax $..a' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$[0:1]' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, 'lax $[0,1]' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, 'lax $[''a'',''b'']' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$..' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)",
+		"JSON_EXISTS(s, 'lax $.c.d[*]')", "JSON_EXISTS(s, '$.c.d[*]')", "JSON_EXISTS(s, '$..e')", "JSON_QUERY(s, '$.c.d[*]')", "JSON_QUERY(s, 'lax $..a')",
+	},
+	"a malformed JSON path is an error at once, not one in each row": {
+		"JSON_VALUE(s, '$[''a'']x' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, 'laxx $.a' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$.g h' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$a' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$.' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$. a' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, ' $.a' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$[' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$[a]' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_VALUE(s, '$[99999999999]' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)", "JSON_EXISTS(s, 'oops[')",
+	},
+	"not offered: JSON paths that are no literals, functions in JSON paths": {"JSON_VALUE(s, s)", "JSON_VALUE(s, CAST(NULL AS STRING))", "JSON_VALUE(s, '$.length()' DEFAULT 'e' ON EMPTY DEFAULT 'r' ON ERROR)"},
+	"a JSON value that is not of the type RETURNING is an error that ON ERROR is about, and an integer is a DOUBLE; Flink's job fails": {
+		"JSON_VALUE(IF(id = 13, s, '{}'), '$.a' RETURNING INT)", "JSON_VALUE(IF(id = 31, s, '{}'), '$.a' RETURNING INT)", "JSON_VALUE(IF(id = 32, s, '{}'), '$.a' RETURNING INT)", "JSON_VALUE(IF(id = 9, s, '{}'), '$.a' RETURNING INT)", "JSON_VALUE(IF(id = 29, s, '{}'), '$.a' RETURNING INT)", "JSON_VALUE(IF(id = 31, s, '{}'), '$.a' RETURNING INT NULL ON ERROR)", "JSON_VALUE(IF(id = 1, s, '{}'), '$.a' RETURNING DOUBLE)", "JSON_VALUE(IF(id = 31, s, '{}'), '$.a' RETURNING DOUBLE)", "JSON_VALUE(IF(id = 32, s, '{}'), '$.a' RETURNING DOUBLE DEFAULT 1.5 ON ERROR)", "JSON_VALUE(IF(id = 30, s, '{}'), '$.a' RETURNING BOOLEAN)", "JSON_VALUE(IF(id = 1, s, '{}'), '$.a' RETURNING BOOLEAN)", "JSON_VALUE(s, '$' RETURNING BOOLEAN DEFAULT id > 1 ON ERROR)",
+	},
+	"the DEFAULT of JSON_VALUE is cast to STRING; Flink prints the number that holds a date": {"JSON_VALUE(IF(id = 1, s, '{}'), '$.a' DEFAULT DATE '2025-01-02' ON ERROR)"},
 })
 
 // differenceIn returns the reason for an expression to differ in a test's table, whose name may stand before the expression.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"pencere/pkg/format/json"
 	"pencere/pkg/sqltype"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -56,6 +57,7 @@ type call struct {
 	typ    sqltype.Type
 	types  []sqltype.Type // of the arguments
 	try    bool           // values that cannot be cast are NULL
+	json   *json.Finder   // of functions on JSON; see finder
 }
 
 // failure is a RowError before its line and column are known.

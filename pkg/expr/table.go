@@ -3,7 +3,7 @@ package expr
 import "maps"
 
 // functions is the table of operators and functions, by name in upper case. It is read only.
-var functions = merge(operators(), numericFunctions(), textFunctions(), timeFunctions())
+var functions = merge(operators(), numericFunctions(), textFunctions(), timeFunctions(), jsonTests())
 
 func merge(tables ...map[string]function) map[string]function {
 	all := map[string]function{}

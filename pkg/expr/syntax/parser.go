@@ -163,12 +163,22 @@ func (p *parser) is(left Node, is token) (Node, error) {
 		right, err := p.expression(bindSum)
 		return &Call{at(is.offset), name + "DISTINCT FROM", []Node{left, right}}, err
 	}
+	if p.accept("JSON") {
+		name += "JSON"
+		for _, kind := range []string{"VALUE", "OBJECT", "ARRAY", "SCALAR"} {
+			if p.accept(kind) {
+				name += " " + kind
+				break
+			}
+		}
+		return &Call{at(is.offset), name, []Node{left}}, nil
+	}
 	for _, what := range []string{"NULL", "TRUE", "FALSE", "UNKNOWN"} {
 		if p.accept(what) {
 			return &Call{at(is.offset), name + what, []Node{left}}, nil
 		}
 	}
-	return nil, p.unexpected(p.peek(), "NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM")
+	return nil, p.unexpected(p.peek(), "NULL, TRUE, FALSE, UNKNOWN, JSON or DISTINCT FROM")
 }
 
 // rangeTest reads BETWEEN, IN, LIKE and SIMILAR TO, each perhaps with NOT, of which first is the first word.

@@ -130,6 +130,8 @@ func Children(n Node) []Node {
 	switch n := n.(type) {
 	case *Call:
 		return n.Args
+	case *JSON:
+		return n.children()
 	case *Cast:
 		return []Node{n.Arg}
 	case *Case:

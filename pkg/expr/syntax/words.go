@@ -55,6 +55,8 @@ func (p *parser) call(t token, name string) (Node, error) {
 	switch name {
 	case "CAST", "TRY_CAST":
 		return p.cast(t, name == "TRY_CAST")
+	case "JSON_VALUE", "JSON_QUERY", "JSON_EXISTS":
+		return p.jsonCall(t, name)
 	case "EXTRACT":
 		return p.extract(t)
 	case "TRIM":
