@@ -61,8 +61,8 @@ type attempt struct {
 	subtasks     map[checkpoint.Subtask]int // their attempts; gone for those that are about to begin again
 	running      bool
 	ended        map[checkpoint.Subtask]Ended
-	rowsWait     bool        // some subtask's rows wait for a checkpoint that has not begun
-	requests     []Requested // for which no checkpoint has begun
+	rowsWait     bool          // some subtask's rows wait for a checkpoint that has not begun
+	requests     []Requested   // for which no checkpoint has begun
 	nextPeriodic time.Time     // zero before all have run
 	lastEnd      time.Time     // of a checkpoint; zero before the first
 	completed    checkpoint.ID // the newest of this attempt; 0 for none

@@ -27,8 +27,8 @@ type world struct {
 	failed   bool // FailJob was wanted
 	subtasks map[checkpoint.Subtask]*task
 	away     []checkpoint.Subtask // those that are about to begin again
-	network  []coordinator.Event // not delivered yet
-	log      []coordinator.Event // answers not given yet
+	network  []coordinator.Event  // not delivered yet
+	log      []coordinator.Event  // answers not given yet
 
 	begun     checkpoint.ID // the newest
 	reserved  checkpoint.ID

@@ -17,8 +17,8 @@ type pending struct {
 	attempt     int
 	request     string // the user's, or ""
 	triggeredMs int64
-	deadline    time.Time // of the acks; zero for none
-	subtasks    map[checkpoint.Subtask]int // those of the attempt
+	deadline    time.Time                               // of the acks; zero for none
+	subtasks    map[checkpoint.Subtask]int              // those of the attempt
 	states      map[checkpoint.Subtask]checkpoint.State // those that have acked, or had ended before
 	ackedMs     map[checkpoint.Subtask]int64            // when they came
 	hasRows     bool                                    // it is to publish rows that wait

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func beginAttempt(j *storagev1.Job, c *storagev1.BeginAttempt) {
+func countAttempt(j *storagev1.Job, c *storagev1.BeginAttempt) {
 	before := j.GetAttempt()
 	j.Attempt = c.GetAttempt()
 	if len(c.GetSubtasks()) == 0 {

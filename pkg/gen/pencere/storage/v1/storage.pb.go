@@ -1234,10 +1234,12 @@ type Job struct {
 	// rescales is how many attempts ended to change the parallelism and not by a failure.
 	Rescales int32 `protobuf:"varint,15,opt,name=rescales,proto3" json:"rescales,omitempty"`
 	// restarted are the subtasks that have begun again, alone, since all began with whole_attempt. While there are none, all are of attempt.
-	Restarted     []*RestartedSubtask `protobuf:"bytes,16,rep,name=restarted,proto3" json:"restarted,omitempty"`
-	WholeAttempt  int32               `protobuf:"varint,17,opt,name=whole_attempt,json=wholeAttempt,proto3" json:"whole_attempt,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Restarted    []*RestartedSubtask `protobuf:"bytes,16,rep,name=restarted,proto3" json:"restarted,omitempty"`
+	WholeAttempt int32               `protobuf:"varint,17,opt,name=whole_attempt,json=wholeAttempt,proto3" json:"whole_attempt,omitempty"`
+	// restored_checkpoint_id is that of the savepoint that the job began from: another job took it.
+	RestoredCheckpointId uint64 `protobuf:"varint,18,opt,name=restored_checkpoint_id,json=restoredCheckpointId,proto3" json:"restored_checkpoint_id,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
@@ -1385,6 +1387,13 @@ func (x *Job) GetRestarted() []*RestartedSubtask {
 func (x *Job) GetWholeAttempt() int32 {
 	if x != nil {
 		return x.WholeAttempt
+	}
+	return 0
+}
+
+func (x *Job) GetRestoredCheckpointId() uint64 {
+	if x != nil {
+		return x.RestoredCheckpointId
 	}
 	return 0
 }
@@ -1595,7 +1604,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\frest_address\x18\x02 \x01(\tR\vrestAddress\"s\n" +
 	"\bSnapshot\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\x12:\n" +
-	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xc6\x06\n" +
+	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xfc\x06\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1614,7 +1623,8 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\vparallelism\x18\x0e \x01(\v2\x1f.pencere.storage.v1.ParallelismR\vparallelism\x12\x1a\n" +
 	"\brescales\x18\x0f \x01(\x05R\brescales\x12B\n" +
 	"\trestarted\x18\x10 \x03(\v2$.pencere.storage.v1.RestartedSubtaskR\trestarted\x12#\n" +
-	"\rwhole_attempt\x18\x11 \x01(\x05R\fwholeAttempt\x1a@\n" +
+	"\rwhole_attempt\x18\x11 \x01(\x05R\fwholeAttempt\x124\n" +
+	"\x16restored_checkpoint_id\x18\x12 \x01(\x04R\x14restoredCheckpointId\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"c\n" +
