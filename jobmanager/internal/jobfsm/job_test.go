@@ -102,10 +102,9 @@ func event(t *testing.T, d *datadriven.TestData, job *jobfsm.Job) jobfsm.Event {
 		return jobfsm.SubtasksDeployed{Subtasks: listed(t, d)}
 	case "subtask":
 		var id, state, failure string
-		attempt := job.Attempt()
 		d.ScanArgs(t, "id", &id)
 		d.ScanArgs(t, "state", &state)
-		attempt = job.Attempts().Of(parseID(t, id))
+		attempt := job.Attempts().Of(parseID(t, id))
 		d.MaybeScanArgs(t, "attempt", &attempt)
 		e := jobfsm.SubtaskChanged{Subtask: parseID(t, id), Attempt: attempt, State: jobfsm.SubtaskState(state)}
 		if d.MaybeScanArgs(t, "failure", &failure) {

@@ -31,7 +31,7 @@ func (w *world) runWindowless(parallelism string) (id string, tms [2]*taskManage
 	w.t.Helper()
 	a, b := w.register("a:1-x", 1), w.register("b:1-y", 1)
 	id = w.submitText(fmt.Sprintf(windowless, parallelism))
-	w.ackAll(1, 150, a, b)
+	w.ackAll(a, b)
 	return id, [2]*taskManager{a, b}
 }
 
@@ -103,7 +103,7 @@ func TestAWindowIsOneRegion(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.register("a:1-x", 1), w.register("b:1-y", 1)
 		id := w.submit("2", fixedDelay)
-		w.ackAll(1, 150, a, b)
+		w.ackAll(a, b)
 		w.fail(a.id, &controlv1.SubtaskRef{JobId: id, VertexId: w.job(id).Vertices[0].ID}, &controlv1.Failure{Message: "disk full"})
 		pass(interval)
 		if again := slices.Concat(a.take(), b.take()); len(again) != 4 || !slices.Equal(attemptOf(w.wants(id, jobfsm.Running)), []int{1, 1}) {

@@ -14,7 +14,7 @@ import (
 
 func TestRegions(t *testing.T) {
 	vertices := func(ids string) (all []plan.Vertex) {
-		for _, id := range strings.Split(ids, "") {
+		for id := range strings.SplitSeq(ids, "") {
 			all = append(all, plan.Vertex{ID: id})
 		}
 		return all
