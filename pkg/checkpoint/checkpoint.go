@@ -119,6 +119,8 @@ type Split struct {
 	Stop      int64 // offset to stop before; -1 never
 	Newest    int64 // the latest event time read, in ms; math.MinInt64 for none
 	Done      bool  // Stop is reached
+	// Position is what of the position Next cannot hold, in the source's own form; nil for a source whose offsets say all.
+	Position []byte
 }
 
 // PartFile is a part file that is complete and on disk under its hidden name; its fields are those of partfile.Pending.

@@ -21,7 +21,7 @@ var exampleMetadata = checkpoint.Metadata{
 
 // Every version of a savepoint that there ever was is read. The file of a version is never written again.
 func TestMetadataVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v4.savepoint")
+	newest := filepath.Join("testdata", "v5.savepoint")
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, exampleMetadata.Encode(), 0o644); err != nil {
 			t.Fatal(err)
@@ -33,9 +33,12 @@ func TestMetadataVersions(t *testing.T) {
 	second.Checkpoint = inVersion3()
 	third := exampleMetadata
 	third.Checkpoint = inVersion4()
+	fourth := exampleMetadata
+	fourth.Checkpoint = inVersion5()
 	for file, want := range map[string]checkpoint.Metadata{
 		filepath.Join("testdata", "v1.savepoint"): first, filepath.Join("testdata", "v2.savepoint"): second,
-		filepath.Join("testdata", "v3.savepoint"): third, newest: exampleMetadata,
+		filepath.Join("testdata", "v3.savepoint"): third,
+		filepath.Join("testdata", "v4.savepoint"): fourth, newest: exampleMetadata,
 	} {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -40,10 +40,11 @@ func (f format) String() string {
 }
 
 // version returns the newest version of a format. Version 2 of a subtask's state has digests of part files, version 3 part files of
-// dead letters, version 4 transactions, version 5 what was lost.
+// dead letters, version 4 transactions, version 5 what was lost, version 6
+// positions that an offset cannot hold.
 func (f format) version() byte {
 	if f == formatState {
-		return 5
+		return 6
 	}
 	return 1
 }

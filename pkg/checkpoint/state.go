@@ -21,12 +21,13 @@ const (
 	tagTransactions
 	tagDeadLetterTransactions
 	tagLosses
+	tagPositions
 )
 
 var stateSections = [...]string{
 	tagSubtask: "subtask", tagSplits: "splits", tagKeyed: "keyed state", tagSinkV1: "sink", tagLedger: "ledger",
 	tagSink: "sink", tagDeadLetters: "dead letters", tagTransactions: "transactions", tagDeadLetterTransactions: "transactions of dead letters",
-	tagLosses: "losses",
+	tagLosses: "losses", tagPositions: "positions",
 }
 
 // Encode returns the bytes of a state, for an ack and for what keeps it.
@@ -36,6 +37,9 @@ func (s State) Encode() []byte {
 	dst = appendSection(dst, tagSubtask, binary.AppendUvarint(subtask, uint64(s.Subtask.Index)))
 	if len(s.Splits) > 0 {
 		dst = appendSection(dst, tagSplits, appendSplits(nil, s.Splits))
+	}
+	if positioned(s.Splits) {
+		dst = appendSection(dst, tagPositions, appendPositions(nil, s.Splits))
 	}
 	if len(s.Keyed) > 0 {
 		dst = appendSection(dst, tagKeyed, appendKeyed(nil, s.Keyed))
@@ -79,6 +83,8 @@ func DecodeState(data []byte) (State, error) {
 			s.Subtask = Subtask{VertexID: d.Text(), Index: d.Int(math.MaxInt32)}
 		case tagSplits:
 			s.Splits = readSplits(d)
+		case tagPositions:
+			readPositions(d, s.Splits)
 		case tagKeyed:
 			s.Keyed = readKeyed(d)
 		case tagSinkV1:
@@ -130,6 +136,28 @@ func readSplits(d *Decoder) []Split {
 		}
 	}
 	return splits
+}
+
+// positioned reports whether a split's position is more than an offset.
+func positioned(splits []Split) bool {
+	return slices.ContainsFunc(splits, func(s Split) bool { return len(s.Position) > 0 })
+}
+
+// appendPositions writes the positions of all splits, in their order.
+func appendPositions(dst []byte, splits []Split) []byte {
+	for _, s := range splits {
+		dst = AppendText(dst, s.Position)
+	}
+	return dst
+}
+
+// readPositions reads positions behind the splits that they belong to.
+func readPositions(d *Decoder, splits []Split) {
+	for i := range splits {
+		if position := d.Bytes(); len(position) > 0 {
+			splits[i].Position = position
+		}
+	}
 }
 
 // The forms of a handle.

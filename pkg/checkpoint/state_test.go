@@ -25,7 +25,7 @@ var example = checkpoint.Checkpoint{
 	States: []checkpoint.State{{
 		Subtask: checkpoint.Subtask{VertexID: "bc764cd8ddf7a0cff126f51c16239658", Index: 1},
 		Splits: []checkpoint.Split{
-			{Number: 0, Topic: "sahibinden", Partition: 3, Next: 1_000_000, Stop: -1, Newest: 1_741_089_349_000},
+			{Number: 0, Topic: "sahibinden", Partition: 3, Next: 1_000_000, Stop: -1, Newest: 1_741_089_349_000, Position: []byte{1, 0, 255}},
 			{Number: 7, Topic: "sahibinden", Partition: 4, Next: 12, Stop: 12, Newest: math.MinInt64, Done: true},
 		},
 		Ledger: ledger.Ledger{
@@ -61,10 +61,22 @@ var example = checkpoint.Checkpoint{
 
 var update = flag.Bool("update", false, "write the files of the newest version that testdata lacks")
 
-// inVersion4 returns the example without what the fourth version lacked.
-func inVersion4() checkpoint.Checkpoint {
+// inVersion5 returns the example without what the fifth version lacked.
+func inVersion5() checkpoint.Checkpoint {
 	c := example
 	c.States = slices.Clone(c.States)
+	for i := range c.States {
+		c.States[i].Splits = slices.Clone(c.States[i].Splits)
+		for j := range c.States[i].Splits {
+			c.States[i].Splits[j].Position = nil
+		}
+	}
+	return c
+}
+
+// inVersion4 returns the example without what the fourth version lacked.
+func inVersion4() checkpoint.Checkpoint {
+	c := inVersion5()
 	for i := range c.States {
 		c.States[i].Ledger = slices.Clone(c.States[i].Ledger)
 		for j := range c.States[i].Ledger {
@@ -107,10 +119,11 @@ func inVersion1() checkpoint.Checkpoint {
 
 // Every version that there ever was is read, to the same values. The file of a version is never written again.
 func TestVersions(t *testing.T) {
-	newest := filepath.Join("testdata", "v5.checkpoint")
+	newest := filepath.Join("testdata", "v6.checkpoint")
 	older := map[string]checkpoint.Checkpoint{
 		filepath.Join("testdata", "v1.checkpoint"): inVersion1(), filepath.Join("testdata", "v2.checkpoint"): inVersion2(),
 		filepath.Join("testdata", "v3.checkpoint"): inVersion3(), filepath.Join("testdata", "v4.checkpoint"): inVersion4(),
+		filepath.Join("testdata", "v5.checkpoint"): inVersion5(),
 	}
 	if _, err := os.Stat(newest); *update && errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(newest, example.Encode(), 0o644); err != nil {
@@ -236,7 +249,7 @@ func TestCorrupt(t *testing.T) {
 		{"it does not begin as state does", func([]byte) []byte { return nil }},
 		{"it does not begin as state does", func(b []byte) []byte { b[0] = 'X'; return b }},
 		{"subtask state is corrupt: it is a checkpoint manifest", func([]byte) []byte { return example.Encode() }},
-		{"subtask state has version 6, this program reads 1 to 5: use a newer one", func(b []byte) []byte { b[5] = 6; return b }},
+		{"subtask state has version 7, this program reads 1 to 6: use a newer one", func(b []byte) []byte { b[5] = 7; return b }},
 		{"it ends in the middle", func(b []byte) []byte { return b[:len(b)-1] }},
 		{"1 bytes follow its end", func(b []byte) []byte { return append(b, 0) }},
 		{"the checksum of section 1 differs", func(b []byte) []byte { b[25] ^= 1; return b }},
