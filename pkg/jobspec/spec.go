@@ -56,8 +56,9 @@ var spec = mapping{fields: []field{
 // mostRetained bounds the checkpoints that are kept: their metadata is in the jobmanagers' memory.
 const mostRetained = 1000
 
-var sourceFields = mapping{fields: []field{
-	{name: "kafka", required: true, doc: "topics of a Kafka cluster", shape: kafkaFields},
+var sourceFields = mapping{oneOf: []string{"kafka", "http"}, fields: []field{
+	{name: "kafka", doc: "topics of a Kafka cluster", shape: kafkaFields},
+	{name: "http", doc: "URLs that are asked for JSON, at an interval or once", shape: httpFields},
 	{name: "format", doc: "how a record's value is encoded: in json, or raw, as bytes of which nothing is known",
 		shape: one(enum(plan.FormatJSON, plan.FormatRaw), func(j *plan.Job, v string) { j.Source.Format = v }).or(plan.FormatJSON)},
 	{name: "json", doc: "options of the format json, under Flink's names", shape: mapping{fields: []field{

@@ -33,10 +33,15 @@ func (c *compiler) checkJob() {
 
 func (c *compiler) checkSource() {
 	source := c.job.Source
-	if source.Kafka == nil {
-		c.add("source.kafka", "the job has no source; set source.kafka")
-	} else {
+	switch {
+	case source.Kafka == nil && source.HTTP == nil:
+		c.add("source.kafka", "the job has no source; set source.kafka or source.http")
+	case source.Kafka != nil && source.HTTP != nil:
+		c.add(httpPath, "kafka and http exclude each other; keep one")
+	case source.Kafka != nil:
 		c.checkKafka(source.Kafka)
+	default:
+		c.checkHTTP(source.HTTP)
 	}
 	if len(source.Schema) == 0 {
 		c.add("source.schema", "the schema has no column")

@@ -45,7 +45,8 @@ type NamedExpr struct {
 // Source says where records come from and how they become rows. Just one of the connectors is set.
 type Source struct {
 	Kafka  *KafkaSource
-	Format string // FormatJSON or FormatRaw
+	HTTP   *HTTPSource `json:",omitempty"`
+	Format string      // FormatJSON or FormatRaw
 	// Document says that a record's JSON value as a whole is the one column of Schema, instead of an object that has a field for each.
 	Document bool
 	// FormatOptions are the format's options under Flink's names, without the format's prefix.
@@ -68,6 +69,11 @@ const (
 	// OnErrorDeadLetter hands a record with any bad field to the dead letters, as it came.
 	OnErrorDeadLetter OnError = "dead_letter"
 )
+
+// IsBounded reports whether the source ends.
+func (s Source) IsBounded() bool {
+	return s.Kafka != nil && s.Kafka.Bounded || s.HTTP != nil && s.HTTP.Bounded
+}
 
 // KafkaSource reads topics of a Kafka cluster.
 type KafkaSource struct {

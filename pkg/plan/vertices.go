@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,13 @@ func vertices(job Job) []Vertex {
 
 // title names what the source reads.
 func (s Source) title() string {
+	if s.HTTP != nil {
+		var names []string
+		for _, split := range s.HTTP.Splits() {
+			names = append(names, split.Name)
+		}
+		return strings.Join(slices.Compact(names), ";")
+	}
 	if s.Kafka.TopicPattern != "" {
 		return s.Kafka.TopicPattern
 	}
