@@ -11,6 +11,7 @@ import (
 
 	"pencere/pkg/blobstore"
 	"pencere/pkg/checkpoint"
+	"pencere/pkg/connector/kafka"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/plan"
 	"pencere/pkg/window"
@@ -239,11 +240,19 @@ func (r *restoration) leaveOut(program *plan.Program) {
 
 // checkSource compares what the job reads with the positions there are.
 func (r *restoration) checkSource(program *plan.Program) {
-	was, is := r.old.Job.Source.Kafka, program.Job.Source.Kafka
 	if len(r.metadata.Splits) == 0 {
 		return
 	}
-	if was.Bounded != is.Bounded {
+	was, is := r.old.Job.Source, program.Job.Source
+	switch {
+	case (was.HTTP == nil) != (is.HTTP == nil):
+		r.refuse("source is another one than the savepoint has positions of: set it back, or start without the savepoint")
+		return
+	case is.HTTP != nil:
+		r.checkURLs(is.HTTP)
+		return
+	}
+	if was.IsBounded() != is.IsBounded() {
 		r.refuse("source.kafka.bounded has changed: where the splits end is part of the savepoint, set it back")
 	}
 	var missed []string
@@ -252,10 +261,38 @@ func (r *restoration) checkSource(program *plan.Program) {
 			r.refuse("split %d has number %d", i, s.Number)
 			return
 		}
-		if !reads(is, s.Topic) && !slices.Contains(missed, s.Topic) {
+		if !reads(is.Kafka, s.Topic) && !slices.Contains(missed, s.Topic) {
 			missed = append(missed, s.Topic)
 			r.refuse("source.kafka: the savepoint has positions in topic %s, which the job does not read: name it as well, or start without the savepoint", s.Topic)
 		}
+	}
+}
+
+// checkURLs is checkSource for URLs. Those that are new are splits from the start; for Kafka's the enumerator finds them.
+func (r *restoration) checkURLs(source *plan.HTTPSource) {
+	type name struct {
+		topic     string
+		partition int32
+	}
+	known := make(map[name]bool)
+	for i, s := range r.metadata.Splits {
+		if int(s.Number) != i {
+			r.refuse("split %d has number %d", i, s.Number)
+			return
+		}
+		known[name{s.Topic, s.Partition}] = true
+	}
+	for _, s := range source.Splits() {
+		if !known[name{s.Name, s.Partition}] {
+			r.metadata.Splits = append(r.metadata.Splits, checkpoint.Split{
+				Number: int32(len(r.metadata.Splits)), Topic: s.Name, Partition: s.Partition, Stop: kafka.Unbounded,
+			})
+		}
+		delete(known, name{s.Name, s.Partition})
+	}
+	for gone := range known {
+		r.refuse("source.http: the savepoint has a position in %s (%d), which the job does not read: name it as well, or start without the savepoint",
+			gone.topic, gone.partition)
 	}
 }
 

@@ -91,6 +91,13 @@ func sourceOf(j view.Job) why.Source {
 		source.Topics, source.Pattern = append(source.Topics, k.Topics...), k.TopicPattern
 		source.Start, source.Bounded = string(k.Start), k.Bounded
 	}
+	if h := j.Plan.Source.HTTP; h != nil {
+		source.HTTP, source.Bounded, source.Interval = true, h.Bounded, h.Interval.Milliseconds()
+		for _, split := range h.Splits() {
+			source.Topics = append(source.Topics, split.Name)
+		}
+		source.Topics = slices.Compact(source.Topics)
+	}
 	if w := j.Plan.Source.Watermark; w != nil {
 		source.TimeColumn, source.Delay, source.IdleAfter = w.Column, w.Delay.Milliseconds(), w.IdleAfter.Milliseconds()
 		source.Zoned = isInstant(j.Plan, w.Column)

@@ -71,7 +71,6 @@ func (j *Job) Performs(now time.Time, a jobfsm.Action) {
 		j.status(now, a)
 	case jobfsm.StartTimer:
 		if c := j.change; c != nil {
-			c.delay.end(now, "") // of other subtasks
 			c.delay = j.begin(now, c.whole, "delay")
 		}
 	case jobfsm.CancelSubtasks:
@@ -83,23 +82,15 @@ func (j *Job) Performs(now time.Time, a jobfsm.Action) {
 			}
 		}
 	case jobfsm.RequestSlots:
-		j.attempt(now, a.Attempt)
-	case jobfsm.RestartSubtasks:
-		j.attempt(now, a.Attempt)
+		c := j.changing(now, "start")
+		c.cancel.end(now, "")
+		c.delay.end(now, "")
+		c.whole.SetAttributes(attribute.Int("attempt", a.Attempt))
+		if j.latest > 0 {
+			c.whole.SetAttributes(attribute.Int64("checkpoint_id", int64(j.latest)))
+		}
+		c.slots = j.begin(now, c.whole, "slots")
 	}
-}
-
-// attempt is that one begins, of all subtasks or of some, and waits for its slots.
-func (j *Job) attempt(now time.Time, number int) {
-	c := j.changing(now, "start")
-	for _, part := range []*span{c.cancel, c.delay, c.slots} {
-		part.end(now, "")
-	}
-	c.whole.SetAttributes(attribute.Int("attempt", number))
-	if j.latest > 0 {
-		c.whole.SetAttributes(attribute.Int64("checkpoint_id", int64(j.latest)))
-	}
-	c.slots = j.begin(now, c.whole, "slots")
 }
 
 // Deploys takes the subtasks of an attempt that has its slots.

@@ -48,11 +48,14 @@ type Failure struct {
 
 // Source is what the job was told of its source.
 type Source struct {
-	Topics  []string `json:"topics"`
-	Pattern string   `json:"topic-pattern"` // instead of Topics
-	Start   string   `json:"start"`         // earliest, latest, group-offsets or timestamp
-	Bounded bool     `json:"bounded"`
-	OnError string   `json:"on-error"`
+	// HTTP says that Topics are the names of URLs, which are polled every Interval unless Bounded.
+	HTTP     bool     `json:"http"`
+	Interval int64    `json:"poll-interval"`
+	Topics   []string `json:"topics"`
+	Pattern  string   `json:"topic-pattern"` // instead of Topics
+	Start    string   `json:"start"`         // earliest, latest, group-offsets or timestamp
+	Bounded  bool     `json:"bounded"`
+	OnError  string   `json:"on-error"`
 	// TimeColumn holds the event time, "" for none; Zoned says that it is an instant and no wall clock.
 	TimeColumn string `json:"time-column"`
 	Zoned      bool   `json:"time-zoned"`
@@ -79,7 +82,7 @@ type SplitState string
 // The states of a split.
 const (
 	SplitReading  SplitState = "reading"
-	SplitWaiting  SplitState = "waiting" // for a broker
+	SplitWaiting  SplitState = "waiting" // for a broker or a server
 	SplitFinished SplitState = "finished"
 )
 
@@ -89,7 +92,7 @@ type SplitName struct {
 	Partition int32  `json:"partition"`
 }
 
-// Split is a Kafka partition.
+// Split is a Kafka partition, or a URL.
 type Split struct {
 	SplitName
 	Offset    int64               `json:"current-offset"` // the next to read

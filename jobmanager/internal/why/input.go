@@ -24,7 +24,7 @@ func (e *explainer) input() {
 	}
 }
 
-// obstacles are brokers that do not answer.
+// obstacles are brokers and servers that do not answer.
 func (e *explainer) obstacles() {
 	if e.Status.Terminal() {
 		return
@@ -40,10 +40,14 @@ func (e *explainer) obstacles() {
 		}
 		byReason[s.Reason] = append(byReason[s.Reason], s)
 	}
+	who := "the broker runs"
+	if e.Source.HTTP {
+		who = "the server is well"
+	}
 	for _, reason := range reasons {
 		splits := byReason[reason]
 		e.add(Problem, Unreachable, fmt.Sprintf("%s cannot be read: %s.", capital(e.names(splits)), reason),
-			"See that the broker runs and can be reached from the taskmanagers; reading goes on by itself.", splits...)
+			"See that "+who+" and can be reached from the taskmanagers; reading goes on by itself.", splits...)
 	}
 }
 
@@ -65,6 +69,11 @@ func (e *explainer) emptiness() {
 	severity := Waiting
 	if e.Source.Bounded {
 		severity = Problem
+	}
+	if e.Source.HTTP {
+		e.add(severity, NoRecords, fmt.Sprintf("No item has come from %s for %s: there is none in its answers, or no answer yet.", e.topic(), span(e.leastSilent(e.Splits))),
+			"Ask the URL with a browser or curl, and see that source.http.items leads to the items.", e.Splits...)
+		return
 	}
 	where := fmt.Sprintf("%s (%s)", e.topic(), plural(int64(len(e.Splits)), "partition", "partitions"))
 	switch {
@@ -88,6 +97,11 @@ func (e *explainer) stopped() {
 	if e.Records.Read == 0 || len(e.Windows) > 0 || !e.allSilent() {
 		return
 	}
+	if e.Source.HTTP {
+		e.add(Waiting, InputSilent, fmt.Sprintf("No item has come for %s; all that came before are dealt with. %s is asked every %s and has nothing new.",
+			span(e.leastSilent(e.Splits)), capital(e.topic()), span(e.Source.Interval)), "")
+		return
+	}
 	e.add(Waiting, InputSilent, fmt.Sprintf("No record has come for %s; all that came before are dealt with.", span(e.leastSilent(e.Splits))),
 		"Write records to "+e.topic()+". A job that shall end with its input: source.kafka.bounded: latest")
 }
@@ -103,5 +117,7 @@ func (e *explainer) blocked() bool {
 	return len(e.Vertices) > 0 && e.Vertices[0].Backpressured >= 500
 }
 
-// silent reports whether a split has had no record for long enough to say so.
-func (e *explainer) silent(s Split) bool { return s.Silent >= silence && !e.blocked() }
+// silent reports whether a split has had no record for long enough to say so: between two polls none can come.
+func (e *explainer) silent(s Split) bool {
+	return s.Silent >= silence+e.Source.Interval && !e.blocked()
+}

@@ -96,6 +96,9 @@ const splitsNamed = 3
 
 // names lists splits: "partition 3", "partitions 1, 2 and 3", "partitions 1, 2, 3 and 97 more".
 func (e *explainer) names(splits []Split) string {
+	if e.Source.HTTP {
+		return urls(splits)
+	}
 	var names []string
 	for _, s := range splits[:min(len(splits), splitsNamed)] {
 		name := strconv.Itoa(int(s.Partition))
@@ -114,6 +117,21 @@ func (e *explainer) names(splits []Split) string {
 	return word + list(names)
 }
 
+// urls lists splits that are URLs.
+func urls(splits []Split) string {
+	var names []string
+	for _, s := range splits[:min(len(splits), splitsNamed)] {
+		names = append(names, s.Topic)
+	}
+	if more := len(splits) - len(names); more > 0 {
+		names = append(names, plural(int64(more), "more", "more"))
+	}
+	if len(splits) == 1 {
+		return "the URL " + names[0]
+	}
+	return "the URLs " + list(names)
+}
+
 func list(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
@@ -124,6 +142,10 @@ func list(words []string) string {
 // topic names what the source reads.
 func (e *explainer) topic() string {
 	switch {
+	case e.Source.HTTP && len(e.Source.Topics) == 1:
+		return "the URL " + e.Source.Topics[0]
+	case e.Source.HTTP:
+		return "one of the URLs " + list(e.Source.Topics)
 	case e.Source.Pattern != "":
 		return "the topics that match " + e.Source.Pattern
 	case len(e.Source.Topics) == 1:

@@ -48,6 +48,7 @@ type Source struct {
 	splits   []splitTime
 	ledger   ledger.Ledger // what became of records since the attempt began
 	dead     DeadLetters   // nil when none are handed over
+	refused  int64         // records that were dropped without a look at them
 
 	offsets []int64       // of the rows in the decoder
 	bytes   int           // of the records in the decoder, as far as they are in its batch
@@ -181,6 +182,22 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 	return nil
 }
 
+// Refuse takes a record that is known to be bad, and why, as one that cannot be decoded.
+func (s *Source) Refuse(ctx context.Context, split int, r *kgo.Record, why error) error {
+	entry := s.ledger.Of(s.splits[split].number)
+	s.counters.RecordsIn.Add(1)
+	s.counters.BytesIn.Add(int64(len(r.Value)))
+	entry.Read++
+	switch s.program.Job.Source.OnError {
+	case plan.OnErrorIgnore, plan.OnErrorSkip:
+		entry.Skipped++
+		s.refused++
+		return s.flush(ctx, split)
+	case plan.OnErrorFail, plan.OnErrorDeadLetter:
+	}
+	return s.bad(ctx, split, r, why)
+}
+
 // bad hands over a record that cannot be decoded, or fails.
 func (s *Source) bad(ctx context.Context, split int, r *kgo.Record, err error) error {
 	from := s.splits[split]
@@ -200,7 +217,7 @@ func (s *Source) keepsLate() bool {
 func (s *Source) flush(ctx context.Context, split int) error {
 	stats := s.decoder.Stats()
 	s.counters.Empty.Store(stats.MessagesEmpty)
-	s.counters.Dropped.Store(stats.RecordsDropped)
+	s.counters.Dropped.Store(stats.RecordsDropped + s.refused)
 	s.counters.IgnoredFields.Store(stats.FieldsIgnored)
 	if s.decoder.Len() == 0 {
 		return nil

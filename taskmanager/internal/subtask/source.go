@@ -13,31 +13,11 @@ import (
 	"pencere/pkg/eventtime"
 	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
-	"pencere/pkg/plan"
 	"pencere/taskmanager/internal/operator"
 )
 
 // tick is how often a source without records looks at its clock: for idle splits, old part files, offsets to commit.
 const tick = 500 * time.Millisecond
-
-// reader reads splits; see kafka.Reader.
-type reader interface {
-	Poll(ctx context.Context) ([]kafka.Fetch, error)
-	Release(f kafka.Fetch)
-	Add(splits ...kafka.Split)
-	Status() []kafka.SplitStatus
-	Commit(ctx context.Context, positions []kafka.Position) error
-	Close()
-}
-
-// openKafka opens the reader of a Kafka source.
-func openKafka(source plan.KafkaSource, splits []kafka.Split) (reader, error) {
-	config, err := kafka.NewConfig(source)
-	if err != nil {
-		return nil, err
-	}
-	return kafka.NewReader(config, splits)
-}
 
 // source is the loop of a source subtask.
 type source struct {
@@ -100,7 +80,7 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 		r.chain.HandOver(r.dead)
 	}
 	splits := s.splitsOf(s.deploy.GetSplits())
-	if r.reader, err = s.openReader(*s.program.Job.Source.Kafka, kafkaSplits(splits)); err != nil {
+	if r.reader, err = s.openReader(s.program.Job.Source, splits); err != nil {
 		return fmt.Errorf("open source: %w", err)
 	}
 	defer r.reader.Close()
@@ -131,14 +111,6 @@ func (s *Subtask) splitsOf(wire []*controlv1.Split) []checkpoint.Split {
 		}
 	}
 	return splits
-}
-
-func kafkaSplits(splits []checkpoint.Split) []kafka.Split {
-	all := make([]kafka.Split, len(splits))
-	for i, s := range splits {
-		all[i] = kafka.Split{Topic: s.Topic, Partition: s.Partition, Start: s.Next, Stop: s.Stop}
-	}
-	return all
 }
 
 func (r *source) addSplits(splits []checkpoint.Split) {
@@ -179,7 +151,7 @@ func (r *source) takeAdded() {
 	})
 	if len(added) > 0 {
 		r.addSplits(added)
-		r.reader.Add(kafkaSplits(added)...)
+		r.reader.Add(added)
 	}
 }
 
@@ -193,10 +165,13 @@ func (r *source) loop(ctx context.Context) error {
 		if stopped {
 			return r.part.wait(ctx)
 		}
-		if r.program.Job.Source.Kafka.Bounded && r.unfinished == 0 {
+		if r.program.Job.Source.IsBounded() && r.unfinished == 0 {
 			return r.end(ctx)
 		}
 		fetches, err := r.poll(ctx)
+		if refused, ok := errors.AsType[*refusedRecordError](err); ok {
+			err = r.refuse(ctx, refused)
+		}
 		if err != nil {
 			return err
 		}
@@ -266,7 +241,7 @@ func (r *source) state(ctx context.Context) (checkpoint.State, error) {
 	for i, s := range r.splits {
 		state.Splits = append(state.Splits, checkpoint.Split{
 			Number: s.number, Topic: s.Topic, Partition: s.Partition, Next: s.next, Stop: s.Stop,
-			Newest: r.chain.Newest(i), Done: s.done,
+			Newest: r.chain.Newest(i), Done: s.done, Position: r.reader.Position(i),
 		})
 	}
 	return state, err
@@ -296,6 +271,19 @@ func (r *source) poll(ctx context.Context) ([]kafka.Fetch, error) {
 	}
 }
 
+// refuse takes a bad record.
+func (r *source) refuse(ctx context.Context, refused *refusedRecordError) error {
+	s := &r.splits[refused.split]
+	if err := r.chain.Refuse(ctx, refused.split, refused.record, refused.err); err != nil {
+		return err
+	}
+	r.host.Log.Warn("a record is refused", "job_id", r.self.JobID, "topic", s.Topic, "partition", s.Partition,
+		"offset", refused.record.Offset, "error", refused.err)
+	r.alive(refused.split)
+	s.next = refused.record.Offset + 1
+	return nil
+}
+
 func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
 	defer r.reader.Release(f)
 	s := &r.splits[f.Split]
@@ -306,9 +294,7 @@ func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
 			"wanted_offset", f.Loss.Wanted, "earliest_offset", f.Loss.First, "lost", lost, "truncated", f.Loss.Truncated)
 	}
 	if len(f.Records) > 0 {
-		s.lastSeen = r.host.Now()
-		s.idle = false
-		r.clock.SetIdle(f.Split, false)
+		r.alive(f.Split)
 	}
 	if err := r.chain.Records(ctx, f.Split, f.Records); err != nil {
 		return err
@@ -321,6 +307,14 @@ func (r *source) fetch(ctx context.Context, f kafka.Fetch) error {
 		r.clock.Remove(f.Split)
 	}
 	return nil
+}
+
+// alive notes that a split has records.
+func (r *source) alive(split int) {
+	s := &r.splits[split]
+	s.lastSeen = r.host.Now()
+	s.idle = false
+	r.clock.SetIdle(split, false)
 }
 
 // advance sends on what the fetched records and the clock have changed.

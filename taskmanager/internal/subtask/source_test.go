@@ -51,8 +51,8 @@ func (r *memoryReader) committed() []kafka.Position {
 	return r.commits[len(r.commits)-1]
 }
 
-func (r *memoryReader) open(_ plan.KafkaSource, splits []kafka.Split) (reader, error) {
-	r.Add(splits...)
+func (r *memoryReader) open(_ plan.Source, splits []checkpoint.Split) (reader, error) {
+	r.Add(splits)
 	return r, nil
 }
 
@@ -86,11 +86,13 @@ func (r *memoryReader) Poll(ctx context.Context) ([]kafka.Fetch, error) {
 
 func (r *memoryReader) Release(kafka.Fetch) { r.released++ }
 
-func (r *memoryReader) Add(splits ...kafka.Split) {
+func (r *memoryReader) Add(splits []checkpoint.Split) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.splits = append(r.splits, splits...)
+	r.splits = append(r.splits, kafkaSplits(splits)...)
 }
+
+func (r *memoryReader) Position(int) []byte { return nil }
 
 func (r *memoryReader) Status() []kafka.SplitStatus {
 	r.mu.Lock()

@@ -66,7 +66,7 @@ type Subtask struct {
 
 	late *participant // of a subtask that did not end well; see Settle
 
-	openReader func(plan.KafkaSource, []kafka.Split) (reader, error)
+	openReader func(plan.Source, []checkpoint.Split) (reader, error)
 
 	mu     sync.Mutex
 	reader reader             // of a source, once open
@@ -99,12 +99,13 @@ func New(deploy *controlv1.DeploySubtask, host Host) (*Subtask, error) {
 			return nil, fmt.Errorf("read state of checkpoint %d: %w", deploy.GetRestoredId(), err)
 		}
 	}
-	return &Subtask{
+	s := &Subtask{
 		restored: restored,
 		host:     host, deploy: deploy, program: program, self: edgeEnd(ref),
 		source: ref.GetVertexId() == program.Vertices[0].ID, counters: operator.NewCounters(), started: host.Now(),
-		openReader: openKafka,
-	}, nil
+	}
+	s.openReader = s.open
+	return s, nil
 }
 
 func edgeEnd(ref *controlv1.SubtaskRef) exchange.Subtask {
