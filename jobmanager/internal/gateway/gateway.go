@@ -132,12 +132,16 @@ func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 	unregister := g.pool.Register(tm, g.jobs.Adopt(tm, r.GetSubtasks())...)
 	close(s.serving)
 	reason := "its connection ended"
-	if err := <-s.ended; !errors.Is(err, io.EOF) {
+	err := <-s.ended
+	if !errors.Is(err, io.EOF) {
 		reason = "its connection broke: " + err.Error()
 	}
-	if s.dismissed.Load() {
+	switch {
+	case s.dismissed.Load():
 		g.log.Info("taskmanager has left", "task_manager_id", id)
-	} else {
+	case errors.Is(err, errNotLeading):
+		g.log.Info("taskmanager sent to another leader", "task_manager_id", id)
+	default:
 		g.log.Warn("taskmanager lost", "task_manager_id", id, "reason", reason)
 	}
 	unregister(reason)

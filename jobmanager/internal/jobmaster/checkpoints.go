@@ -243,6 +243,7 @@ func (m *master) follow(ctx context.Context, e jobfsm.Event) {
 	if _, changed := e.(jobfsm.SubtaskChanged); changed && m.machine.Status() == jobfsm.Running && !m.attemptRuns && m.allRun() {
 		m.attemptRuns = true
 		m.traces.Runs(m.cfg.Now())
+		m.cfg.Logger.Info("all subtasks run", "job_id", m.id, "attempt", m.machine.Attempt(), "parallelism", m.parallelism())
 		m.coordinate(ctx, coordinator.Running{Attempt: m.machine.Attempt()})
 	}
 	m.closeManifest()

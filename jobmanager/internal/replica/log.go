@@ -56,6 +56,9 @@ func (s *sink) Accept(name string, level hclog.Level, message string, args ...an
 	if slices.Contains(args, any(raft.ErrTransportShutdown)) {
 		shown = slog.LevelDebug // this node ends
 	}
+	if slices.Contains(args, any("last-leader-id")) && slices.Contains(args, any(raft.ServerID(""))) {
+		shown = slog.LevelDebug // there was no leader yet whom it could miss
+	}
 	args, peer := s.withNames(args)
 	if peer != "" && shown > slog.LevelDebug {
 		shown = slog.LevelWarn

@@ -14,7 +14,7 @@ import (
 )
 
 // What raft tries twice a second for as long as a peer is away is one line a minute, a warning, with the peer's name. What
-// is wrong with this node is told each time.
+// is wrong with this node is told each time. Before the first leader nobody is missed.
 func TestLogOfADeadPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -31,12 +31,16 @@ func TestLogOfADeadPeer(t *testing.T) {
 			l.Info("entering follower state")
 			time.Sleep(500 * time.Millisecond) //nolint:forbidigo // in a bubble: it takes no time
 		}
+		l.Warn("heartbeat timeout reached, starting election", "last-leader-addr", raft.ServerAddress(""), "last-leader-id", raft.ServerID(""))
+		l.Warn("heartbeat timeout reached, starting election", "last-leader-addr", raft.ServerAddress("host2:6124"), "last-leader-id", raft.ServerID("jm2"))
 		l.Error("failed to commit logs", "error", errors.New("disk full"))
 		l.Error("failed to commit logs", "error", errors.New("disk full"))
 		const once = `level=WARN msg="failed to heartbeat to" component=raft peer="jm2 (host2:6124)" error=refused
 level=WARN msg="failed to appendEntries to" component=raft peer="jm3 (host3:6124)" error=refused
 `
-		want := once + once + strings.Repeat("level=ERROR msg=\"failed to commit logs\" component=raft error=\"disk full\"\n", 2)
+		const missed = `level=WARN msg="heartbeat timeout reached, starting election" component=raft last-leader-addr="jm2 (host2:6124)" last-leader-id=jm2
+`
+		want := once + once + missed + strings.Repeat("level=ERROR msg=\"failed to commit logs\" component=raft error=\"disk full\"\n", 2)
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Errorf("lines (-want +got):\n%s", diff)
 		}

@@ -127,7 +127,11 @@ func (t *Table) run(ctx context.Context, task *subtask.Subtask) {
 		log.Info("subtask cancelled")
 		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_CANCELED, nil, metrics)
 	default:
-		log.Error("subtask failed", "error", err)
+		level := slog.LevelError
+		if errors.Is(err, exchange.ErrPeerGone) {
+			level = slog.LevelWarn // another one has failed
+		}
+		log.Log(ctx, level, "subtask failed", "error", err)
 		t.update(ref, controlv1.SubtaskState_SUBTASK_STATE_FAILED, err, metrics)
 	}
 }
