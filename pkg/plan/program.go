@@ -61,3 +61,19 @@ type RecordProgram struct {
 	Key     *expr.Program // nil writes no keys
 	Headers []*expr.Program
 }
+
+// Edge carries what one vertex sends to another, as it is made: pipelined, in Flink's words.
+type Edge struct {
+	From, To string // ids of vertices
+	// Keyed says that every subtask of From sends to every subtask of To; otherwise each sends to that of its own index.
+	Keyed bool
+}
+
+// Edges returns the edges between the vertices.
+func (p *Program) Edges() []Edge {
+	var edges []Edge
+	for i := 1; i < len(p.Vertices); i++ {
+		edges = append(edges, Edge{From: p.Vertices[i-1].ID, To: p.Vertices[i].ID, Keyed: p.Vertices[i].Keyed})
+	}
+	return edges
+}

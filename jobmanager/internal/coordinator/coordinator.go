@@ -56,14 +56,14 @@ type retained struct {
 
 // attempt is an execution of the job.
 type attempt struct {
-	number       int
+	number       int // of the subtasks that began last
 	sources      []checkpoint.Subtask
-	subtasks     map[checkpoint.Subtask]bool
+	subtasks     map[checkpoint.Subtask]int // their attempts; gone for those that are about to begin again
 	running      bool
 	ended        map[checkpoint.Subtask]Ended
-	rowsWait     bool        // some subtask's rows wait for a checkpoint that has not begun
-	requests     []Requested // for which no checkpoint has begun
-	nextPeriodic time.Time
+	rowsWait     bool          // some subtask's rows wait for a checkpoint that has not begun
+	requests     []Requested   // for which no checkpoint has begun
+	nextPeriodic time.Time     // zero before all have run
 	lastEnd      time.Time     // of a checkpoint; zero before the first
 	completed    checkpoint.ID // the newest of this attempt; 0 for none
 	failures     int           // in a row
@@ -138,6 +138,10 @@ func (c *Coordinator) Step(now time.Time, e Event) []Action {
 		c.committed(e)
 	case CommitFailed:
 		c.commitFailed(e)
+	case Interrupted:
+		c.interrupted(e)
+	case Restarted:
+		c.restarted(e)
 	case AttemptEnded:
 		c.attemptEnded(e.Reason)
 	case JobEnded:
@@ -157,24 +161,32 @@ func (c *Coordinator) started(e Started) {
 	c.attemptEnded("another attempt began")
 	a := &attempt{
 		number: e.Attempt, sources: e.Sources,
-		subtasks: map[checkpoint.Subtask]bool{}, ended: map[checkpoint.Subtask]Ended{},
+		subtasks: map[checkpoint.Subtask]int{}, ended: map[checkpoint.Subtask]Ended{},
 	}
 	for _, s := range slices.Concat(e.Sources, e.Others) {
-		a.subtasks[s] = true
+		a.subtasks[s] = e.Attempt
 	}
 	c.attempt = a
 }
 
+// speaks reports whether what a subtask reports as one of an attempt counts.
+func (a *attempt) speaks(s checkpoint.Subtask, number int) bool {
+	current, known := a.subtasks[s]
+	return known && current == number
+}
+
 func (c *Coordinator) running(e Running) {
-	if a := c.attempt; a != nil && a.number == e.Attempt && !a.running {
+	if a := c.attempt; a != nil && a.number == e.Attempt && !a.running && !a.waits() {
 		a.running = true
-		a.nextPeriodic = c.now.Add(c.config.Interval)
+		if a.nextPeriodic.IsZero() {
+			a.nextPeriodic = c.now.Add(c.config.Interval)
+		}
 	}
 }
 
 func (c *Coordinator) fired(e Fired) {
 	a := c.attempt
-	if a == nil || a.number != e.Attempt || !a.subtasks[e.Subtask] {
+	if a == nil || !a.speaks(e.Subtask, e.Attempt) {
 		return
 	}
 	switch p := c.pending; {
@@ -200,7 +212,7 @@ func (c *Coordinator) requested(e Requested) {
 
 func (c *Coordinator) ended(e Ended) {
 	a, subtask := c.attempt, e.State.Subtask
-	if a == nil || a.number != e.Attempt || !a.subtasks[subtask] || a.hasEnded(subtask) {
+	if a == nil || !a.speaks(subtask, e.Attempt) || a.hasEnded(subtask) {
 		c.discard(e.State.Blobs())
 		return
 	}

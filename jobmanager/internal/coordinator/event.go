@@ -17,7 +17,7 @@ type (
 		Attempt         int
 		Sources, Others []checkpoint.Subtask
 	}
-	// Running says that all subtasks of the attempt have begun to process: from here on they take triggers.
+	// Running says that all subtasks of the attempt, the newest, have begun to process: from here on they take triggers.
 	Running struct{ Attempt int }
 	// Tick says that time has passed; see WakeAt.
 	Tick struct{}
@@ -65,6 +65,19 @@ type (
 	// AttemptEnded says that the attempt's subtasks have ended or are about to: none of their reports counts any more. A commit that is
 	// under way is still answered.
 	AttemptEnded struct{ Reason string }
+	// Interrupted says that these subtasks of the attempt are about to begin again, from the newest checkpoint that is committed, while the
+	// others go on: none of their reports counts any more, and no checkpoint is taken before all run again. A commit that is under way
+	// is still answered.
+	Interrupted struct {
+		Subtasks []checkpoint.Subtask
+		Reason   string
+	}
+	// Restarted says that subtasks that were interrupted are deployed again, as an attempt of their own: the job's newest. It comes before
+	// anything that one of them reports.
+	Restarted struct {
+		Attempt  int
+		Subtasks []checkpoint.Subtask
+	}
 	// JobEnded says that nobody will go on from the job's checkpoints. Savepoints stay.
 	JobEnded struct{}
 	// Released says that the user has a copy of a savepoint, or will never have: from here on the job keeps it as it keeps a periodic
@@ -84,6 +97,8 @@ func (Declined) event()     {}
 func (Committed) event()    {}
 func (CommitFailed) event() {}
 func (AttemptEnded) event() {}
+func (Interrupted) event()  {}
+func (Restarted) event()    {}
 func (JobEnded) event()     {}
 func (Released) event()     {}
 
@@ -108,7 +123,7 @@ type (
 		Subsumed   []checkpoint.ID
 		Last       bool // no other checkpoint of the attempt follows: the job ends with this one
 	}
-	// NotifyComplete tells the subtasks of the attempt, if they still run, that a checkpoint is committed: sinks publish, sources
+	// NotifyComplete tells the subtasks of the attempt and of those before it, if they still run, that a checkpoint is committed: sinks publish, sources
 	// commit offsets. Request is the user's, or "".
 	NotifyComplete struct {
 		ID      checkpoint.ID

@@ -26,8 +26,9 @@ type world struct {
 	alive    bool // the attempt
 	failed   bool // FailJob was wanted
 	subtasks map[checkpoint.Subtask]*task
-	network  []coordinator.Event // not delivered yet
-	log      []coordinator.Event // answers not given yet
+	away     []checkpoint.Subtask // those that are about to begin again
+	network  []coordinator.Event  // not delivered yet
+	log      []coordinator.Event  // answers not given yet
 
 	begun     checkpoint.ID // the newest
 	reserved  checkpoint.ID
@@ -44,8 +45,9 @@ type world struct {
 }
 
 type task struct {
-	passed checkpoint.ID // the newest barrier
-	ended  bool
+	attempt int
+	passed  checkpoint.ID // the newest barrier
+	ended   bool
 }
 
 func newWorld(t *rapid.T) *world {
@@ -80,7 +82,8 @@ func (w *world) deliver(e coordinator.Event) {
 		w.acks[e.ID][e.State.Subtask] = e.State.Blobs()[0].Key
 	case coordinator.Ended:
 		w.own(e.State)
-		if _, twice := w.ended[e.State.Subtask]; !twice && w.alive && e.Attempt == w.attempt {
+		task, away := w.subtasks[e.State.Subtask], slices.Contains(w.away, e.State.Subtask)
+		if _, twice := w.ended[e.State.Subtask]; !twice && w.alive && task != nil && e.Attempt == task.attempt && !away {
 			w.ended[e.State.Subtask] = e
 		}
 	case coordinator.Reserved:
@@ -155,9 +158,9 @@ func (w *world) do(a coordinator.Action) {
 }
 
 func (w *world) begin(id checkpoint.ID) {
-	if w.flying != 0 || id <= w.begun || id > w.reserved || !w.alive || w.failed {
-		w.Fatalf("checkpoint %d begins after %d, %d is under way, reserved through %d, attempt alive %t, failed %t",
-			id, w.begun, w.flying, w.reserved, w.alive, w.failed)
+	if w.flying != 0 || id <= w.begun || id > w.reserved || !w.alive || w.failed || w.away != nil {
+		w.Fatalf("checkpoint %d begins after %d, %d is under way, reserved through %d, attempt alive %t, failed %t, %v do not run",
+			id, w.begun, w.flying, w.reserved, w.alive, w.failed, w.away)
 	}
 	w.flying, w.begun = id, id
 }
@@ -166,7 +169,7 @@ func (w *world) begin(id checkpoint.ID) {
 func (w *world) barrier(id checkpoint.ID, s checkpoint.Subtask) {
 	if task := w.subtasks[s]; !task.ended {
 		task.passed = id
-		w.network = append(w.network, coordinator.Acked{ID: id, State: state(s, fmt.Sprintf("%d/%s-%d-%d", id, s.VertexID, s.Index, w.attempt))})
+		w.network = append(w.network, coordinator.Acked{ID: id, State: state(s, fmt.Sprintf("%d/%s-%d-%d", id, s.VertexID, s.Index, task.attempt))})
 	}
 }
 
@@ -254,7 +257,7 @@ func (w *world) checkBlobs() {
 
 func (w *world) begins() {
 	w.attempt++
-	w.alive, w.failed = true, false
+	w.alive, w.failed, w.away = true, false, nil
 	w.subtasks, w.ended = map[checkpoint.Subtask]*task{}, map[checkpoint.Subtask]coordinator.Ended{}
 	e := coordinator.Started{Attempt: w.attempt}
 	for i := range rapid.IntRange(1, 3).Draw(w.T, "subtasks") {
@@ -262,7 +265,7 @@ func (w *world) begins() {
 		e.Others = append(e.Others, checkpoint.Subtask{VertexID: "w", Index: i})
 	}
 	for _, s := range slices.Concat(e.Sources, e.Others) {
-		w.subtasks[s] = &task{}
+		w.subtasks[s] = &task{attempt: w.attempt}
 	}
 	w.step(e)
 	w.network = append(w.network, coordinator.Running{Attempt: w.attempt})
@@ -274,13 +277,37 @@ func (w *world) dies() {
 	w.step(coordinator.AttemptEnded{Reason: "crash"})
 }
 
+// interrupts has some subtasks, or more of them, fail while the others go on.
+func (w *world) interrupts() {
+	ids := rapid.Permutation(w.sorted()).Draw(w.T, "order")[:rapid.IntRange(1, len(w.subtasks)).Draw(w.T, "interrupted")]
+	for _, s := range ids {
+		delete(w.ended, s)
+		if !slices.Contains(w.away, s) {
+			w.away = append(w.away, s)
+		}
+	}
+	w.step(coordinator.Interrupted{Subtasks: ids, Reason: "a region failed"})
+}
+
+// restarts has them begin again.
+func (w *world) restarts() {
+	w.attempt++
+	e := coordinator.Restarted{Attempt: w.attempt, Subtasks: w.away}
+	for _, s := range w.away {
+		w.subtasks[s] = &task{attempt: w.attempt}
+	}
+	w.away = nil
+	w.step(e)
+	w.network = append(w.network, coordinator.Running{Attempt: w.attempt})
+}
+
 func (w *world) some() checkpoint.Subtask { return rapid.SampledFrom(w.sorted()).Draw(w.T, "subtask") }
 
 func (w *world) ends(s checkpoint.Subtask) {
 	if task := w.subtasks[s]; !task.ended {
 		task.ended = true
 		w.network = append(w.network, coordinator.Ended{
-			Attempt: w.attempt, Last: task.passed, State: state(s, fmt.Sprintf("end/%s-%d-%d", s.VertexID, s.Index, w.attempt)),
+			Attempt: task.attempt, Last: task.passed, State: state(s, fmt.Sprintf("end/%s-%d-%d", s.VertexID, s.Index, task.attempt)),
 		})
 	}
 }
@@ -288,7 +315,7 @@ func (w *world) ends(s checkpoint.Subtask) {
 // happen lets one thing happen.
 func (w *world) happen() {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(w.T, "ms")) * time.Millisecond)
-	switch what := rapid.IntRange(0, 16).Draw(w.T, "what"); {
+	switch what := rapid.IntRange(0, 18).Draw(w.T, "what"); {
 	case !w.alive:
 		w.begins()
 	case what <= 7 && len(w.network) > 0:
@@ -306,15 +333,19 @@ func (w *world) happen() {
 		w.ends(w.some())
 	case what == 12:
 		s := w.some()
-		w.step(coordinator.Fired{Attempt: w.attempt, Subtask: s, Last: w.subtasks[s].passed})
+		w.step(coordinator.Fired{Attempt: w.subtasks[s].attempt, Subtask: s, Last: w.subtasks[s].passed})
 	case what == 13:
 		request := fmt.Sprint("request-", len(w.savepoint))
 		w.savepoint[request] = false
 		w.step(coordinator.Requested{Request: request, Kind: checkpoint.Kind(rapid.IntRange(0, 3).Draw(w.T, "kind"))})
 	case what == 14 && w.begun > 0:
 		w.network = append(w.network, coordinator.Declined{
-			Attempt: w.attempt, ID: w.begun - checkpoint.ID(rapid.IntRange(0, 1).Draw(w.T, "old")), Subtask: w.some(), Reason: "no",
+			Attempt: w.attempt - rapid.IntRange(0, 1).Draw(w.T, "of"), ID: w.begun - checkpoint.ID(rapid.IntRange(0, 1).Draw(w.T, "old")), Subtask: w.some(), Reason: "no",
 		})
+	case what == 16 && !w.failed:
+		w.interrupts()
+	case what == 17 && !w.failed && w.away != nil:
+		w.restarts()
 	case what == 15 && (w.failed || rapid.IntRange(0, 3).Draw(w.T, "crash") == 0):
 		w.dies()
 	default:
@@ -341,7 +372,7 @@ func TestAnyOrder(t *testing.T) {
 			w.happen()
 		}
 		w.settle()
-		w.begins()
+		w.goesOn()
 		for _, s := range w.sorted() {
 			w.ends(s)
 		}
@@ -358,6 +389,23 @@ func TestAnyOrder(t *testing.T) {
 		maps.DeleteFunc(w.committed, func(_ checkpoint.ID, c checkpoint.Checkpoint) bool { return !c.Kind.IsSavepoint() })
 		w.step(coordinator.JobEnded{})
 	})
+}
+
+// goesOn has all subtasks run, some of them perhaps since earlier.
+func (w *world) goesOn() {
+	if w.alive && !w.failed && w.away == nil && rapid.Bool().Draw(w.T, "interrupt") {
+		w.interrupts()
+	}
+	if w.alive && !w.failed && w.away != nil {
+		for s, task := range w.subtasks { // whose report was lost does not say it again
+			if _, told := w.ended[s]; task.ended && !told && !slices.Contains(w.away, s) {
+				w.away = append(w.away, s)
+			}
+		}
+		w.restarts()
+	} else {
+		w.begins()
+	}
 }
 
 // settle delivers all that is under way.

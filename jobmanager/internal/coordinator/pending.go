@@ -17,8 +17,8 @@ type pending struct {
 	attempt     int
 	request     string // the user's, or ""
 	triggeredMs int64
-	deadline    time.Time // of the acks; zero for none
-	subtasks    map[checkpoint.Subtask]bool
+	deadline    time.Time                               // of the acks; zero for none
+	subtasks    map[checkpoint.Subtask]int              // those of the attempt
 	states      map[checkpoint.Subtask]checkpoint.State // those that have acked, or had ended before
 	ackedMs     map[checkpoint.Subtask]int64            // when they came
 	hasRows     bool                                    // it is to publish rows that wait
@@ -56,11 +56,16 @@ func (c *Coordinator) begin() {
 
 // take counts a subtask's state, the first that comes, and reports whether it did.
 func (p *pending) take(s checkpoint.State, now time.Time) bool {
-	if _, acked := p.states[s.Subtask]; acked || !p.subtasks[s.Subtask] {
+	if _, acked := p.states[s.Subtask]; acked || !p.has(s.Subtask) {
 		return false
 	}
 	p.states[s.Subtask], p.ackedMs[s.Subtask] = s, now.UnixMilli()
 	return true
+}
+
+func (p *pending) has(s checkpoint.Subtask) bool {
+	_, known := p.subtasks[s]
+	return known
 }
 
 // final reports whether the checkpoint is complete and of final states alone: nothing can follow.
@@ -176,7 +181,7 @@ func (c *Coordinator) close(reason string) {
 
 func (c *Coordinator) declined(e Declined) {
 	switch a := c.attempt; {
-	case a == nil || a.number != e.Attempt || !a.subtasks[e.Subtask]:
+	case a == nil || !a.speaks(e.Subtask, e.Attempt):
 	case e.ID == 0 && !a.closed:
 		c.do(FailJob{Reason: fmt.Sprintf("last state of subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason)})
 		c.close("the job is failing")

@@ -21,6 +21,7 @@ import (
 //	fired subtask=w/0 last=ID                               request name=text kind=savepoint
 //	ack id=ID subtask=w/0 [blob=key]                        ended subtask=w/0 last=ID [blob=key]
 //	decline id=ID subtask=w/0 reason=text                   attempt-ended reason=text       job-ended       released id=ID
+//	interrupted subtasks=(w/0,…) reason=text                restarted attempt=N subtasks=(w/0,…)
 //
 // Each event comes at the time at=D since the start, or when the one before it came. Committed checkpoints of new rest on a blob old-ID.
 func TestScripts(t *testing.T) {
@@ -170,6 +171,11 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) coordinator.Event {
 		return coordinator.CommitFailed{ID: number(t, d, "id"), Reason: text(t, d, "reason")}
 	case "attempt-ended":
 		return coordinator.AttemptEnded{Reason: text(t, d, "reason")}
+	case "interrupted":
+		return coordinator.Interrupted{Subtasks: subtasks(t, values(d, "subtasks")), Reason: text(t, d, "reason")}
+	case "restarted":
+		s.attempt = attempt
+		return coordinator.Restarted{Attempt: attempt, Subtasks: subtasks(t, values(d, "subtasks"))}
 	case "released":
 		return coordinator.Released{ID: number(t, d, "id")}
 	case "job-ended":

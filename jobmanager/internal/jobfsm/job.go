@@ -8,136 +8,39 @@ import (
 	"pencere/pkg/plan"
 )
 
-// SubtaskID names a subtask of the job.
-type SubtaskID struct {
-	VertexID string
-	Index    int
-}
-
-// Event is something that happened to the job.
-type Event interface{ event() }
-
-// The events.
-type (
-	// SplitsFound ends the initialization.
-	SplitsFound struct{}
-	// SlotsGranted says that the attempt has its slots and is being deployed as these subtasks.
-	SlotsGranted struct{ Subtasks []SubtaskID }
-	// SubtaskChanged is what a taskmanager reports of an attempt; reports of older attempts are ignored.
-	SubtaskChanged struct {
-		Subtask SubtaskID
-		Attempt int
-		State   SubtaskState
-		Failure *Failure // with SubtaskFailed
-	}
-	// SubtasksLost says that these subtasks' taskmanager went away.
-	SubtasksLost struct {
-		Subtasks []SubtaskID
-		Failure  Failure
-	}
-	// JobFailed is a failure of the job that belongs to no subtask, such as a topic that does not exist.
-	JobFailed struct{ Failure Failure }
-	// CancelRequested is the user's wish.
-	CancelRequested struct{}
-	// Rescale ends an attempt, all of which is in a checkpoint that was committed a moment ago, so that the next one begins on other
-	// slots. Note says why: it is no failure, and no restart strategy is asked.
-	Rescale struct {
-		Attempt int
-		Note    string
-	}
-	// RestartDue ends the delay that StartTimer asked for.
-	RestartDue struct{}
-	// Reconciled answers AwaitSubtasks with the subtasks of the attempt that are still there, by their states. Failure says why the
-	// attempt cannot go on with them: some are missing, or have failed meanwhile. Without any there is nothing to go on with.
-	Reconciled struct {
-		Subtasks map[SubtaskID]SubtaskState
-		Failure  *Failure
-	}
-)
-
-func (SplitsFound) event()     {}
-func (SlotsGranted) event()    {}
-func (SubtaskChanged) event()  {}
-func (SubtasksLost) event()    {}
-func (JobFailed) event()       {}
-func (CancelRequested) event() {}
-func (Rescale) event()         {}
-func (RestartDue) event()      {}
-func (Reconciled) event()      {}
-
-// Failure is why a job fails or restarts.
-type Failure struct {
-	Message       string
-	Task          string // the subtask as "name (1/2)", or ""
-	TaskManagerID string
-	// LostPeer says that the subtask failed only because another one went away.
-	LostPeer bool
-	// Rescale says that it is none: the job changes its slots.
-	Rescale bool
-	// Final failures are not restarted: trying again cannot help.
-	Final bool
-}
-
-// Action is something to be done, in the order given.
-type Action interface{ action() }
-
-// The actions.
-type (
-	// SetStatus makes a status durable. Failure is set when it is the reason.
-	SetStatus struct {
-		Status  Status
-		Failure *Failure
-	}
-	// FindSplits begins the initialization.
-	FindSplits struct{}
-	// RequestSlots begins an attempt: it is counted durably, the slots of the last one are given back, and SlotsGranted follows when
-	// there are slots.
-	RequestSlots struct{ Attempt int }
-	// CancelSubtasks ends those of the attempt that have not ended.
-	CancelSubtasks struct{ Subtasks []SubtaskID }
-	// ReleaseSlots gives the attempt's slots, or its place in the queue for them, back.
-	ReleaseSlots struct{}
-	// StartTimer asks for RestartDue after a delay.
-	StartTimer struct{ After time.Duration }
-	// AwaitSubtasks waits for taskmanagers to bring the attempt's subtasks along; Reconciled answers it.
-	AwaitSubtasks struct{}
-)
-
-func (SetStatus) action()      {}
-func (FindSplits) action()     {}
-func (RequestSlots) action()   {}
-func (CancelSubtasks) action() {}
-func (ReleaseSlots) action()   {}
-func (StartTimer) action()     {}
-func (AwaitSubtasks) action()  {}
-
 // Job is the state machine of one job. The zero Job is not usable; see New.
 type Job struct {
 	status   Status
-	attempt  int
-	subtasks map[SubtaskID]SubtaskState // of the attempt, once slots are granted
-	restarts *restarts
-	failure  *Failure // why the job is FAILING or RESTARTING
-	canceled bool     // the user's wish came while the job was RECONCILING
+	attempts Attempts
+	subtasks map[SubtaskID]SubtaskState // once slots are granted
+	regions  [][]SubtaskID              // of them
+	strategy *strategy
+	restarts []*restart // that have not begun, the oldest first; one alone if it is of the whole job
+	restart  int        // the number of the newest
+	failure  *Failure   // why the job is FAILING
+	canceled bool       // the user's wish came while the job was RECONCILING
 }
 
-// New returns a job as it was when its jobmanager last knew it: a new one is Initializing with attempt 0. random
-// gives numbers in [0, 1) for the jitter of restart delays.
-func New(status Status, attempt int, strategy plan.RestartStrategy, random func() float64) *Job {
+// New returns a job as it was when its jobmanager last knew it: a new one is Initializing and Begun(0). random gives numbers in [0, 1)
+// for the jitter of restart delays.
+func New(status Status, attempts Attempts, strategy plan.RestartStrategy, random func() float64) *Job {
 	return &Job{
-		status: status, attempt: attempt,
+		status: status, attempts: attempts,
 		subtasks: make(map[SubtaskID]SubtaskState),
-		restarts: newRestarts(strategy, random),
+		strategy: newStrategy(strategy, random),
 	}
 }
 
 // Status returns the job's status.
 func (j *Job) Status() Status { return j.status }
 
-// Attempt returns the number of the current execution, from 0.
-func (j *Job) Attempt() int { return j.attempt }
+// Attempts returns the numbers of the current executions.
+func (j *Job) Attempts() Attempts { return j.attempts }
 
-// Subtask returns the state of a subtask of the current attempt; Scheduled before it has a slot.
+// Attempt returns the newest of them, from 0.
+func (j *Job) Attempt() int { return j.attempts.Newest }
+
+// Subtask returns the state of a subtask's current attempt; Scheduled before it has a slot.
 func (j *Job) Subtask(id SubtaskID) SubtaskState {
 	if s, ok := j.subtasks[id]; ok {
 		return s
@@ -158,7 +61,7 @@ func (j *Job) Recover() []Action {
 	case j.status == Failing:
 		return j.set(Failed, nil)
 	case j.status == Created:
-		return j.begin(j.attempt)
+		return j.begin(j.attempts.Newest)
 	case j.status == Running || j.status == Reconciling:
 		return append(j.set(Reconciling, nil), AwaitSubtasks{})
 	default:
@@ -174,9 +77,12 @@ func (j *Job) Step(now time.Time, e Event) []Action {
 		if j.status != Initializing {
 			return nil
 		}
-		return append(j.set(Created, nil), j.begin(j.attempt)...)
+		return append(j.set(Created, nil), j.begin(j.attempts.Newest)...)
 	case SlotsGranted:
 		return j.granted(e)
+	case SubtasksDeployed:
+		j.deployed(e)
+		return nil
 	case SubtaskChanged:
 		return j.subtaskChanged(now, e)
 	case SubtasksLost:
@@ -190,8 +96,7 @@ func (j *Job) Step(now time.Time, e Event) []Action {
 	case Rescale:
 		return j.rescale(e)
 	case RestartDue:
-		j.restarts.due = j.status == Restarting
-		return j.restartIfQuiet()
+		return j.restartDue(e)
 	default:
 		return nil
 	}
@@ -204,8 +109,8 @@ func (j *Job) set(s Status, f *Failure) []Action {
 
 // begin starts an attempt. As in Flink the job is RUNNING from here on, though its subtasks may wait for slots.
 func (j *Job) begin(attempt int) []Action {
-	j.attempt = attempt
-	j.failure = nil
+	j.attempts = Begun(attempt)
+	j.restarts, j.regions = nil, nil
 	clear(j.subtasks)
 	return append([]Action{RequestSlots{Attempt: attempt}}, j.set(Running, nil)...)
 }
@@ -214,10 +119,19 @@ func (j *Job) granted(e SlotsGranted) []Action {
 	if j.status != Running || len(j.subtasks) > 0 {
 		return []Action{ReleaseSlots{}}
 	}
-	for _, id := range e.Subtasks {
+	j.regions = e.Regions
+	for _, id := range slices.Concat(e.Regions...) {
 		j.subtasks[id] = SubtaskDeploying
 	}
 	return nil
+}
+
+func (j *Job) deployed(e SubtasksDeployed) {
+	for _, id := range e.Subtasks {
+		if j.subtasks[id] == SubtaskScheduled {
+			j.subtasks[id] = SubtaskDeploying
+		}
+	}
 }
 
 // reconciled goes on with the subtasks that are there.
@@ -229,20 +143,32 @@ func (j *Job) reconciled(now time.Time, e Reconciled) []Action {
 		return append([]Action{ReleaseSlots{}}, j.again()...)
 	}
 	maps.Copy(j.subtasks, e.Subtasks)
+	j.regions = e.Regions
 	actions := j.set(Running, nil)
 	switch {
 	case j.canceled:
 		return append(actions, j.cancel()...)
 	case e.Failure != nil:
-		return append(actions, j.fail(now, *e.Failure)...)
+		return append(actions, j.fail(now, *e.Failure, j.ended()...)...)
 	default:
 		return append(actions, j.settle()...)
 	}
 }
 
+// ended returns the subtasks that have ended otherwise than they should.
+func (j *Job) ended() []SubtaskID {
+	var ids []SubtaskID
+	for id, s := range j.subtasks {
+		if s == SubtaskFailed || s == SubtaskCanceled {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func (j *Job) subtaskChanged(now time.Time, e SubtaskChanged) []Action {
 	before, known := j.subtasks[e.Subtask]
-	if e.Attempt != j.attempt || !known || before.Terminal() {
+	if e.Attempt != j.attempts.Of(e.Subtask) || !known || before.Terminal() {
 		return nil
 	}
 	if before == SubtaskCanceling && !e.State.Terminal() {
@@ -250,65 +176,23 @@ func (j *Job) subtaskChanged(now time.Time, e SubtaskChanged) []Action {
 	}
 	j.subtasks[e.Subtask] = e.State
 	if e.State == SubtaskFailed && e.Failure != nil {
-		return j.fail(now, *e.Failure)
+		return j.fail(now, *e.Failure, e.Subtask)
 	}
 	return j.settle()
 }
 
 func (j *Job) subtasksLost(now time.Time, e SubtasksLost) []Action {
-	lost := false
+	var lost []SubtaskID
 	for _, id := range e.Subtasks {
 		if s, known := j.subtasks[id]; known && !s.Terminal() {
 			j.subtasks[id] = SubtaskFailed
-			lost = true
+			lost = append(lost, id)
 		}
 	}
-	if !lost {
+	if lost == nil {
 		return nil
 	}
-	return j.fail(now, e.Failure)
-}
-
-// fail starts the end of the attempt, or notes a better reason for one that is ending, and goes on.
-func (j *Job) fail(now time.Time, f Failure) []Action {
-	switch {
-	case j.status.Terminal() || j.status == Cancelling:
-		return j.settle()
-	case j.status == Restarting || j.status == Failing:
-		if j.failure != nil && j.failure.LostPeer && !f.LostPeer {
-			j.failure = &f
-			return append(j.set(j.status, &f), j.settle()...)
-		}
-		return j.settle()
-	}
-	if f.Rescale {
-		return j.move(f)
-	}
-	j.failure = &f
-	var actions []Action
-	delay, again := j.restarts.next(now)
-	if again && !f.Final {
-		actions = append(j.set(Restarting, &f), StartTimer{After: delay})
-	} else {
-		actions = j.set(Failing, &f)
-	}
-	actions = append(actions, j.cancelSubtasks()...)
-	return append(actions, j.settle()...)
-}
-
-// rescale ends the attempt; the next one begins when the last subtask has ended.
-func (j *Job) rescale(e Rescale) []Action {
-	if j.status != Running || e.Attempt != j.attempt || j.quiet() {
-		return nil
-	}
-	return j.move(Failure{Message: e.Note, Rescale: true})
-}
-
-// move ends the attempt without asking the restart strategy.
-func (j *Job) move(f Failure) []Action {
-	j.restarts.due = true
-	actions := append(j.set(Restarting, &f), j.cancelSubtasks()...)
-	return append(actions, j.settle()...)
+	return j.fail(now, e.Failure, lost...)
 }
 
 func (j *Job) cancel() []Action {
@@ -319,15 +203,22 @@ func (j *Job) cancel() []Action {
 		j.canceled = true
 		return nil
 	}
+	j.restarts = nil
 	actions := j.set(Cancelling, nil)
-	actions = append(actions, j.cancelSubtasks()...)
+	actions = append(actions, j.cancelSubtasks(j.all())...)
 	return append(actions, j.settle()...)
 }
 
-func (j *Job) cancelSubtasks() []Action {
+func (j *Job) all() []SubtaskID { return slices.Collect(maps.Keys(j.subtasks)) }
+
+// cancelSubtasks ends those of the subtasks that run. What waits for a slot has ended by that.
+func (j *Job) cancelSubtasks(ids []SubtaskID) []Action {
 	var live []SubtaskID
-	for id, s := range j.subtasks {
-		if !s.Terminal() && s != SubtaskCanceling {
+	for _, id := range ids {
+		switch s := j.subtasks[id]; {
+		case s == SubtaskScheduled:
+			j.subtasks[id] = SubtaskCanceled
+		case !s.Terminal() && s != SubtaskCanceling:
 			j.subtasks[id] = SubtaskCanceling
 			live = append(live, id)
 		}
@@ -339,9 +230,12 @@ func (j *Job) cancelSubtasks() []Action {
 	return []Action{CancelSubtasks{Subtasks: live}}
 }
 
-// settle moves on when all subtasks of the attempt have ended.
+// settle moves on when the subtasks that were to end have ended.
 func (j *Job) settle() []Action {
-	if !j.quiet() {
+	if j.status == Restarting {
+		return j.beginRestarts()
+	}
+	if !j.quiet(j.all()) {
 		return nil
 	}
 	switch j.status {
@@ -354,36 +248,12 @@ func (j *Job) settle() []Action {
 		return append([]Action{ReleaseSlots{}}, j.set(Failed, nil)...)
 	case Cancelling:
 		return append([]Action{ReleaseSlots{}}, j.set(Canceled, nil)...)
-	case Restarting:
-		return j.restartIfQuiet()
 	default:
 		return nil
 	}
 }
 
-// restartIfQuiet begins the next attempt once the delay is over and the last one has ended, whichever comes last.
-func (j *Job) restartIfQuiet() []Action {
-	if j.status != Restarting {
-		return nil
-	}
-	if !j.quiet() || !j.restarts.due {
-		return nil
-	}
-	return j.again()
-}
-
-// again begins the next attempt. It is counted before the job is CREATED again: whoever takes over in between must not use the
-// number of an attempt that has run.
-func (j *Job) again() []Action {
-	actions := j.begin(j.attempt + 1)
-	return slices.Insert(actions, 1, Action(SetStatus{Status: Created}))
-}
-
-func (j *Job) quiet() bool {
-	for _, s := range j.subtasks {
-		if !s.Terminal() {
-			return false
-		}
-	}
-	return true
+// quiet reports whether subtasks have ended.
+func (j *Job) quiet(ids []SubtaskID) bool {
+	return !slices.ContainsFunc(ids, func(id SubtaskID) bool { return !j.subtasks[id].Terminal() })
 }

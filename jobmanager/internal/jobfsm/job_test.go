@@ -12,14 +12,15 @@ import (
 	"pencere/pkg/plan"
 
 	"github.com/cockroachdb/datadriven"
-	"pgregory.net/rapid"
 )
 
 // TestScripts plays the stories in testdata. Verbs:
 //
 //	new [status=S] [attempt=N] strategy=T [attempts=N] [delay=D]   a job, and what Recover wants
-//	splits-found, cancel, restart-due                               an event
-//	granted subtasks=N                                              slots for vertices a and b
+//	splits-found, cancel                                            an event
+//	restart-due [of=N]                                              of the newest restart, or the Nth
+//	granted subtasks=N [regions]                                    slots for vertices a and b, a region for each index
+//	deployed subtasks=(a/0,b/0)                                     what restarts has its slots
 //	subtask id=a/0 state=RUNNING [attempt=N] [failure=text] [lost-peer]
 //	lost subtasks=(a/0,b/0) reason=text
 //	reconciled a/0=STATE b/0=STATE [failure=text [rescale]]          what is left of the attempt
@@ -59,7 +60,7 @@ func newJob(t *testing.T, d *datadriven.TestData) *jobfsm.Job {
 	if d.MaybeScanArgs(t, "delay", &delay) {
 		strategy.Delay = duration(t, delay)
 	}
-	return jobfsm.New(jobfsm.Status(status), attempt, strategy, func() float64 { return 0.5 })
+	return jobfsm.New(jobfsm.Status(status), jobfsm.Begun(attempt), strategy, func() float64 { return 0.5 })
 }
 
 func duration(t *testing.T, text string) time.Duration {
@@ -89,20 +90,25 @@ func event(t *testing.T, d *datadriven.TestData, job *jobfsm.Job) jobfsm.Event {
 		d.MaybeScanArgs(t, "attempt", &attempt)
 		return jobfsm.Rescale{Attempt: attempt, Note: "rescale"}
 	case "restart-due":
-		return jobfsm.RestartDue{}
+		var e jobfsm.RestartDue
+		e.Restart = job.NewestRestart()
+		d.MaybeScanArgs(t, "of", &e.Restart)
+		return e
 	case "granted":
 		var n int
 		d.ScanArgs(t, "subtasks", &n)
-		return jobfsm.SlotsGranted{Subtasks: subtasks(n)}
+		return jobfsm.SlotsGranted{Regions: regions(n, d.HasArg("regions"))}
+	case "deployed":
+		return jobfsm.SubtasksDeployed{Subtasks: listed(t, d)}
 	case "subtask":
 		var id, state, failure string
-		attempt := job.Attempt()
 		d.ScanArgs(t, "id", &id)
 		d.ScanArgs(t, "state", &state)
+		attempt := job.Attempts().Of(parseID(t, id))
 		d.MaybeScanArgs(t, "attempt", &attempt)
 		e := jobfsm.SubtaskChanged{Subtask: parseID(t, id), Attempt: attempt, State: jobfsm.SubtaskState(state)}
 		if d.MaybeScanArgs(t, "failure", &failure) {
-			e.Failure = &jobfsm.Failure{Message: failure, LostPeer: d.HasArg("lost-peer")}
+			e.Failure = &jobfsm.Failure{Message: failure, LostPeer: d.HasArg("lost-peer"), Whole: d.HasArg("whole")}
 		}
 		return e
 	case "reconciled":
@@ -110,15 +116,7 @@ func event(t *testing.T, d *datadriven.TestData, job *jobfsm.Job) jobfsm.Event {
 	case "lost":
 		var reason string
 		d.ScanArgs(t, "reason", &reason)
-		e := jobfsm.SubtasksLost{Failure: jobfsm.Failure{Message: reason}}
-		for _, arg := range d.CmdArgs {
-			if arg.Key == "subtasks" {
-				for _, id := range arg.Vals {
-					e.Subtasks = append(e.Subtasks, parseID(t, id))
-				}
-			}
-		}
-		return e
+		return jobfsm.SubtasksLost{Subtasks: listed(t, d), Failure: jobfsm.Failure{Message: reason}}
 	case "fail":
 		var message string
 		d.ScanArgs(t, "message", &message)
@@ -136,11 +134,40 @@ func reconciled(t *testing.T, d *datadriven.TestData) jobfsm.Reconciled {
 		case "failure":
 			e.Failure = &jobfsm.Failure{Message: arg.Vals[0], Rescale: d.HasArg("rescale")}
 		case "rescale":
+		case "regions":
+			e.Regions = regions(len(d.CmdArgs)/2, true)
 		default:
 			e.Subtasks[parseID(t, arg.Key)] = jobfsm.SubtaskState(arg.Vals[0])
 		}
 	}
+	if e.Regions == nil {
+		e.Regions = [][]jobfsm.SubtaskID{slices.Collect(maps.Keys(e.Subtasks))}
+	}
 	return e
+}
+
+// listed returns the subtasks that a verb names.
+func listed(t *testing.T, d *datadriven.TestData) (ids []jobfsm.SubtaskID) {
+	for _, arg := range d.CmdArgs {
+		if arg.Key == "subtasks" {
+			for _, id := range arg.Vals {
+				ids = append(ids, parseID(t, id))
+			}
+		}
+	}
+	return ids
+}
+
+// regions are those of n subtasks of each vertex: one, or one for each index.
+func regions(n int, apart bool) [][]jobfsm.SubtaskID {
+	if !apart {
+		return [][]jobfsm.SubtaskID{subtasks(n)}
+	}
+	var all [][]jobfsm.SubtaskID
+	for i := range n {
+		all = append(all, []jobfsm.SubtaskID{{VertexID: "a", Index: i}, {VertexID: "b", Index: i}})
+	}
+	return all
 }
 
 func subtasks(n int) (ids []jobfsm.SubtaskID) {
@@ -172,11 +199,10 @@ func show(job *jobfsm.Job, actions []jobfsm.Action) string {
 			}
 		case jobfsm.RequestSlots:
 			fmt.Fprintf(&b, "request slots for attempt %d", a.Attempt)
+		case jobfsm.RestartSubtasks:
+			fmt.Fprintf(&b, "restart%s as attempt %d", showIDs(a.Subtasks), a.Attempt)
 		case jobfsm.CancelSubtasks:
-			fmt.Fprint(&b, "cancel")
-			for _, id := range a.Subtasks {
-				fmt.Fprintf(&b, " %s/%d", id.VertexID, id.Index)
-			}
+			fmt.Fprint(&b, "cancel", showIDs(a.Subtasks))
 		case jobfsm.FindSplits:
 			fmt.Fprint(&b, "find splits")
 		case jobfsm.ReleaseSlots:
@@ -192,134 +218,10 @@ func show(job *jobfsm.Job, actions []jobfsm.Action) string {
 	return b.String()
 }
 
-// world carries out the actions of a job as a cluster would, in any order that the rules allow.
-type world struct {
-	running map[jobfsm.SubtaskID]bool // of the attempt, by whether it was told to cancel
-	waiting bool                      // for slots
-	slots   bool
-	timer   bool
-	status  jobfsm.Status
-}
-
-func (w *world) do(t *rapid.T, actions []jobfsm.Action) {
-	for _, a := range actions {
-		if w.status.Terminal() {
-			if _, release := a.(jobfsm.ReleaseSlots); !release {
-				t.Fatalf("%T after the job ended", a)
-			}
-		}
-		switch a := a.(type) {
-		case jobfsm.SetStatus:
-			w.status = a.Status
-			if a.Status.Terminal() && len(w.running) > 0 {
-				t.Fatalf("%s while %d subtasks run", a.Status, len(w.running))
-			}
-		case jobfsm.RequestSlots:
-			if w.waiting || len(w.running) > 0 {
-				t.Fatal("slots requested while the last attempt waits for some or runs")
-			}
-			w.waiting, w.slots = true, false
-		case jobfsm.CancelSubtasks:
-			for _, id := range a.Subtasks {
-				if cancelled, ok := w.running[id]; ok && cancelled {
-					t.Fatalf("subtask %v cancelled twice", id)
-				} else if ok {
-					w.running[id] = true
-				}
-			}
-		case jobfsm.ReleaseSlots:
-			if len(w.running) > 0 {
-				t.Fatal("slots released while subtasks run")
-			}
-			w.waiting, w.slots = false, false
-		case jobfsm.StartTimer:
-			w.timer = true
-		}
+func showIDs(ids []jobfsm.SubtaskID) string {
+	var b strings.Builder
+	for _, id := range ids {
+		fmt.Fprintf(&b, " %s/%d", id.VertexID, id.Index)
 	}
-}
-
-// Whatever happens in whatever order: a job never runs two attempts at once, never ends before its subtasks have, does
-// nothing after its end, and can always be brought to an end.
-func TestAnyOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		strategy := plan.RestartStrategy{
-			Type:     rapid.SampledFrom([]plan.RestartType{plan.RestartNone, plan.RestartFixedDelay, plan.RestartFailureRate, plan.RestartExponential}).Draw(t, "strategy"),
-			Attempts: 3, MaxFailures: 2, FailureInterval: 20 * time.Second, Delay: time.Second, InitialBackoff: time.Second, MaxBackoff: time.Minute, Multiplier: 2, ResetAfter: time.Hour,
-		}
-		job := jobfsm.New(jobfsm.Initializing, 0, strategy, func() float64 { return 0.5 })
-		w := &world{running: make(map[jobfsm.SubtaskID]bool), status: jobfsm.Initializing}
-		w.do(t, job.Recover())
-		now := time.Unix(0, 0)
-		step := func(e jobfsm.Event) {
-			now = now.Add(time.Second)
-			w.do(t, job.Step(now, e))
-		}
-		for range rapid.IntRange(0, 80).Draw(t, "steps") {
-			w.happen(t, job, step)
-		}
-		step(jobfsm.CancelRequested{})
-		for _, id := range slices.Collect(maps.Keys(w.running)) {
-			delete(w.running, id)
-			step(jobfsm.SubtaskChanged{Subtask: id, Attempt: job.Attempt(), State: jobfsm.SubtaskCanceled})
-		}
-		if !job.Status().Terminal() {
-			t.Fatalf("cancelled and all subtasks ended, yet the job is %s", job.Status())
-		}
-	})
-}
-
-func (w *world) happen(t *rapid.T, job *jobfsm.Job, step func(jobfsm.Event)) {
-	ids := slices.SortedFunc(maps.Keys(w.running), func(a, b jobfsm.SubtaskID) int {
-		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
-	})
-	switch rapid.IntRange(0, 8).Draw(t, "what") {
-	case 0:
-		step(jobfsm.SplitsFound{})
-	case 1:
-		if !w.waiting {
-			return
-		}
-		w.waiting, w.slots = false, true
-		granted := subtasks(2)
-		for _, id := range granted {
-			w.running[id] = false
-		}
-		step(jobfsm.SlotsGranted{Subtasks: granted})
-	case 2, 3:
-		if len(ids) == 0 {
-			return
-		}
-		id := rapid.SampledFrom(ids).Draw(t, "subtask")
-		state := rapid.SampledFrom([]jobfsm.SubtaskState{jobfsm.SubtaskRunning, jobfsm.SubtaskFinished, jobfsm.SubtaskFailed, jobfsm.SubtaskCanceled}).Draw(t, "state")
-		if state == jobfsm.SubtaskCanceled && !w.running[id] {
-			return
-		}
-		e := jobfsm.SubtaskChanged{Subtask: id, Attempt: job.Attempt(), State: state}
-		if state == jobfsm.SubtaskFailed {
-			e.Failure = &jobfsm.Failure{Message: "boom", LostPeer: rapid.Bool().Draw(t, "lost peer")}
-		}
-		if state.Terminal() {
-			delete(w.running, id)
-		}
-		step(e)
-	case 4:
-		lost := ids[:rapid.IntRange(0, len(ids)).Draw(t, "lost")]
-		for _, id := range lost {
-			delete(w.running, id)
-		}
-		step(jobfsm.SubtasksLost{Subtasks: lost, Failure: jobfsm.Failure{Message: "gone"}})
-	case 5:
-		if w.timer {
-			w.timer = false
-			step(jobfsm.RestartDue{})
-		}
-	case 6:
-		step(jobfsm.SubtaskChanged{Subtask: jobfsm.SubtaskID{VertexID: "a"}, Attempt: job.Attempt() - 1, State: jobfsm.SubtaskFailed, Failure: &jobfsm.Failure{}})
-	case 8:
-		step(jobfsm.Rescale{Attempt: job.Attempt() - rapid.IntRange(0, 1).Draw(t, "old"), Note: "rescale"})
-	case 7:
-		if rapid.IntRange(0, 9).Draw(t, "rarely") == 0 {
-			step(jobfsm.CancelRequested{})
-		}
-	}
+	return b.String()
 }

@@ -34,18 +34,18 @@ type (
 func (m *master) adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) []slotpool.Held {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	attempt := m.state.attempt
 	b := brought{taskManager: tm}
 	var held []slotpool.Held
 	var strays []*controlv1.HeldSubtask
 	for _, s := range subtasks {
-		if !m.state.adopts || int(s.GetUpdate().GetSubtask().GetAttempt()) != attempt {
+		ref := s.GetUpdate().GetSubtask()
+		if !m.state.adopts || int(ref.GetAttempt()) != m.state.attempts.Of(subtaskID(ref)) {
 			strays = append(strays, s)
 			continue
 		}
 		b.subtasks = append(b.subtasks, s)
 		if !subtaskStates[s.GetUpdate().GetState()].Terminal() {
-			held = append(held, slotpool.Held{Slot: int(s.GetSlot()), JobID: m.id, Holder: claim{m, attempt}})
+			held = append(held, slotpool.Held{Slot: int(s.GetSlot()), JobID: m.id, Holder: claim{m, m.state.attempts.Newest}})
 		}
 	}
 	cancelHeld(tm, strays, m.state.status == jobfsm.Finished)
@@ -78,7 +78,7 @@ func (m *master) brought(ctx context.Context, b brought) {
 		return
 	}
 	m.adoption.brought[b.taskManager.ID] = b
-	if there := m.there(); there.complete() || there.failure != nil {
+	if there := m.there(); there.complete() || there.failure != nil && len(there.regions) == 1 {
 		m.reconcile(ctx)
 	}
 }
@@ -88,18 +88,31 @@ type present struct {
 	slots    []slotpool.Slot // by subtask index; the zero Slot where none came
 	subtasks map[jobfsm.SubtaskID]*controlv1.HeldSubtask
 	states   map[jobfsm.SubtaskID]jobfsm.SubtaskState
-	want     int             // subtasks
+	want     []jobfsm.SubtaskID
+	regions  [][]jobfsm.SubtaskID
 	failure  *jobfsm.Failure // of one that has failed meanwhile
 }
 
-func (p *present) complete() bool { return p.want > 0 && len(p.subtasks) == p.want }
+func (p *present) complete() bool { return p.want != nil && len(p.subtasks) == len(p.want) }
+
+// addMissing counts those that did not come among the failed ones, and returns their number.
+func (p *present) addMissing() (missing int) {
+	for _, id := range p.want {
+		if p.subtasks[id] == nil {
+			p.states[id] = jobfsm.SubtaskFailed
+			missing++
+		}
+	}
+	return missing
+}
 
 func (m *master) there() present {
 	p := present{subtasks: make(map[jobfsm.SubtaskID]*controlv1.HeldSubtask), states: make(map[jobfsm.SubtaskID]jobfsm.SubtaskState)}
 	for _, b := range m.adoption.brought {
 		for _, s := range b.subtasks {
 			if p.slots == nil {
-				p.want = len(subtaskIDs(m.program, int(s.GetParallelism())))
+				p.want = subtaskIDs(m.program, int(s.GetParallelism()))
+				p.regions = regions(m.program, int(s.GetParallelism()))
 				p.slots = make([]slotpool.Slot, s.GetParallelism())
 			}
 			m.place(&p, b.taskManager, s)
@@ -135,10 +148,9 @@ func (m *master) reconcile(ctx context.Context) {
 	}
 	m.adoption.grace.Stop()
 	there := m.there()
-	missing := there.want - len(there.subtasks)
-	if there.failure == nil && missing > 0 {
+	if missing := there.addMissing(); there.failure == nil && missing > 0 {
 		there.failure = &jobfsm.Failure{Message: fmt.Sprintf(
-			"%d of %d subtasks did not come back within %s after another jobmanager took over", missing, there.want, m.cfg.Grace)}
+			"%d of %d subtasks did not come back within %s after another jobmanager took over", missing, len(there.want), m.cfg.Grace)}
 	}
 	if m.latest != nil && m.latest.Kind == checkpoint.HandOver && m.latest.Attempt == m.machine.Attempt() {
 		// That they have finished is not the end of the job.
@@ -146,33 +158,38 @@ func (m *master) reconcile(ctx context.Context) {
 	}
 	m.mu.Lock()
 	m.state.adopts = false
-	if there.want > 0 {
-		m.state.adopt(m.machine.Attempt(), there, m.cfg.Now().UnixMilli())
+	if there.want != nil {
+		m.state.adopt(m.machine.Attempts(), there, m.cfg.Now().UnixMilli())
 	}
 	m.mu.Unlock()
 	m.adoption.brought = nil
-	m.step(ctx, jobfsm.Reconciled{Subtasks: there.states, Failure: there.failure})
+	m.attemptRuns = false
+	if there.want != nil {
+		m.started(ctx, len(there.slots))
+	}
+	m.step(ctx, jobfsm.Reconciled{Regions: there.regions, Subtasks: there.states, Failure: there.failure})
 	switch {
 	case m.machine.Status().Terminal():
 		return
-	case m.machine.Status() == jobfsm.Running && len(there.states) > 0:
-		m.cfg.Logger.Info("job taken over", "job_id", m.id, "attempt", m.machine.Attempt(), "subtasks", len(there.states))
+	case there.want != nil && (m.machine.Status() == jobfsm.Running || m.machine.GoesOn()):
+		m.cfg.Logger.Info("job taken over", "job_id", m.id, "attempt", m.machine.Attempt(), "subtasks", len(there.subtasks))
 		m.resume(ctx, there)
 	}
 	m.discover(ctx)
 }
 
-// adopt makes the subtasks of an attempt from what taskmanagers brought. Those that are missing are failed.
-func (s *state) adopt(attempt int, p present, now int64) {
+// adopt makes the subtasks of an attempt from what taskmanagers brought. Those that are missing are failed. Who has ended holds no slot.
+func (s *state) adopt(attempts jobfsm.Attempts, p present, now int64) {
 	for i := range p.slots {
 		if p.slots[i].TaskManager.Send == nil {
 			p.slots[i].TaskManager.Send = func(*controlv1.ConnectResponse) {} // there is nobody to tell
 		}
 	}
-	s.deploy(attempt, p.slots, now)
+	s.deploy(attempts, p.slots, now)
 	for _, vertex := range s.subtasks {
 		for _, t := range vertex {
 			brought := p.subtasks[t.id]
+			t.slotGone = p.states[t.id].Terminal()
 			if brought == nil {
 				t.enter(jobfsm.SubtaskFailed, now)
 				continue
@@ -188,32 +205,32 @@ func (s *state) adopt(attempt int, p present, now int64) {
 // resume goes on with an attempt that runs: it repeats what the earlier leader may not have got across, all of which may be heard
 // twice, and takes a checkpoint soon in place of the one that was under way.
 func (m *master) resume(ctx context.Context, there present) {
-	attempt := m.machine.Attempt()
-	m.attemptRuns = false
-	m.started(ctx, len(there.slots))
-	for _, id := range subtaskIDs(m.program, len(there.slots)) {
+	attempts := m.machine.Attempts()
+	for _, id := range there.want {
 		if ended := there.subtasks[id].GetEnded(); ended != nil {
 			m.subtaskEnded(ended)
 		}
 	}
 	m.repeatSplits()
-	if m.latest != nil && m.latest.Attempt == attempt {
+	if m.latest != nil && m.latest.ID > m.origin && m.latest.Attempt >= attempts.Whole {
 		if m.latest.Kind.Ends() {
 			m.resumeStop(ctx, there)
 			return
 		}
-		m.notifyComplete(ctx, coordinator.NotifyComplete{ID: m.latest.ID, Kind: m.latest.Kind, Attempt: attempt})
+		m.notifyComplete(ctx, coordinator.NotifyComplete{ID: m.latest.ID, Kind: m.latest.Kind, Attempt: m.latest.Attempt})
 	}
 	if m.allRun() {
 		m.attemptRuns = true
-		m.coordinate(ctx, coordinator.Running{Attempt: attempt})
+		m.coordinate(ctx, coordinator.Running{Attempt: attempts.Newest})
 	}
-	m.coordinate(ctx, coordinator.Fired{Attempt: attempt, Subtask: checkpoint.Subtask(subtaskIDs(m.program, 1)[0])})
+	first := there.want[0]
+	m.coordinate(ctx, coordinator.Fired{Attempt: attempts.Of(first), Subtask: checkpoint.Subtask(first)})
 }
 
 // resumeStop goes on with a job whose sources have stopped for a savepoint. When the earlier leader had written that, some subtask
 // may have finished with it, and the others follow. Else the job goes on by a restart, as it does when a savepoint fails.
 func (m *master) resumeStop(ctx context.Context, there present) {
+	m.stopping = true
 	for _, state := range there.states {
 		if state == jobfsm.SubtaskFinished {
 			m.notifyComplete(ctx, coordinator.NotifyComplete{ID: m.latest.ID, Kind: m.latest.Kind, Attempt: m.latest.Attempt})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"pencere/jobmanager/internal/coordinator"
@@ -101,6 +103,7 @@ var purposes = map[checkpoint.Kind]controlv1.CheckpointKind{
 }
 
 func (m *master) trigger(a coordinator.Trigger) {
+	m.stopping = m.stopping || a.Kind.Stops()
 	for _, source := range a.Sources {
 		m.tell(jobfsm.SubtaskID(source), func(ref *controlv1.SubtaskRef) *controlv1.ConnectResponse {
 			return &controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_CheckpointTrigger{
@@ -226,8 +229,9 @@ func (m *master) wakeAt(at time.Time) {
 
 // started tells the coordinator of an attempt that is about to be deployed.
 func (m *master) started(ctx context.Context, parallelism int) {
-	m.rescaling.ending = false
-	e := coordinator.Started{Attempt: m.machine.Attempt()}
+	m.rescaling.ending, m.stopping = false, false
+	attempts := m.machine.Attempts()
+	e := coordinator.Started{Attempt: attempts.Whole}
 	for _, id := range subtaskIDs(m.program, parallelism) {
 		if id.VertexID == m.program.Vertices[0].ID {
 			e.Sources = append(e.Sources, checkpoint.Subtask(id))
@@ -236,6 +240,9 @@ func (m *master) started(ctx context.Context, parallelism int) {
 		}
 	}
 	m.coordinate(ctx, e)
+	for _, r := range restarted(attempts) {
+		m.coordinate(ctx, r)
+	}
 }
 
 // follow tells the coordinator what a change of the job means for its checkpoints.
@@ -270,8 +277,10 @@ func (m *master) left(ctx context.Context, status jobfsm.Status) {
 		m.mu.Lock()
 		m.state.checkpoints.jobEnded()
 		m.mu.Unlock()
+	case m.machine.GoesOn():
+		m.interrupted(ctx)
 	case status == jobfsm.Restarting, status == jobfsm.Failing, status == jobfsm.Cancelling:
-		m.publishUnclosed()
+		m.publishUnclosed(slices.Collect(maps.Keys(m.closing)))
 		m.coordinate(ctx, coordinator.AttemptEnded{Reason: "the job is " + string(status)})
 	}
 }

@@ -100,7 +100,7 @@ func TestRestartFromACheckpoint(t *testing.T) {
 			inWorld(t, func(w *world) {
 				a, b := w.register("a:1-x", 1), w.register("b:1-y", 1)
 				id := w.submit(parallelism, fixedDelay)
-				w.ackAll(1, 150, a, b)
+				w.ackAll(a, b)
 				<-time.After(interval) // the second one is under way when a taskmanager goes
 				a.leave("its connection broke")
 				if parallelism == "2" {
@@ -118,17 +118,17 @@ func TestRestartFromACheckpoint(t *testing.T) {
 	}
 }
 
-// ackAll starts what was deployed and completes a checkpoint.
-func (w *world) ackAll(id uint64, next int64, tms ...*taskManager) {
+// ackAll starts what was deployed and completes checkpoint 1, at which the sources have read up to offset 150.
+func (w *world) ackAll(tms ...*taskManager) {
 	w.t.Helper()
 	var deployed []*controlv1.DeploySubtask
 	for _, tm := range tms {
 		deployed = append(deployed, w.start(tm)...)
 	}
 	<-time.After(interval)
-	w.ack(id, next, deployed)
+	w.ack(1, 150, deployed)
 	for _, tm := range tms {
-		if orders := tm.takeOrders(); !slices.Contains(orders, fmt.Sprintf("commit %d of %d", id, 0)) && !slices.Contains(orders, fmt.Sprintf("commit %d of %d", id, 1)) {
+		if orders := tm.takeOrders(); !slices.Contains(orders, "commit 1 of 0") && !slices.Contains(orders, "commit 1 of 1") {
 			w.t.Fatalf("orders %q, want a commit", orders)
 		}
 	}
@@ -139,7 +139,7 @@ func TestRecoveryFromACheckpoint(t *testing.T) {
 	inWorld(t, func(w *world) {
 		tm := w.register("a:1-x", 1)
 		id := w.submit("1", "")
-		w.ackAll(1, 150, tm)
+		w.ackAll(tm)
 		<-time.After(interval) // the second is under way
 		w.stop()
 		w.lead()

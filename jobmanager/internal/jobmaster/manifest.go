@@ -271,6 +271,9 @@ func (m *master) notifyComplete(ctx context.Context, a coordinator.NotifyComplet
 	m.closing = make(map[jobfsm.SubtaskID]*controlv1.CheckpointCommit)
 	for _, s := range m.latest.States {
 		id := jobfsm.SubtaskID(s.Subtask)
+		if m.machine.Attempts().Of(id) > a.Attempt {
+			continue // it goes on from this checkpoint, and publishes it by that
+		}
 		if c := commits[id]; len(c.GetManifestEnd())+len(c.GetDeadLetterEnd()) > 0 {
 			m.closing[id] = c
 			continue
@@ -300,14 +303,16 @@ func (m *master) closeManifest() {
 	}
 }
 
-// publishUnclosed makes those who were to close a manifest publish when the attempt ends before the others have finished: a job that is
-// cancelled has no later attempt that would do it for them. The manifest stays open.
-func (m *master) publishUnclosed() {
-	for closer, commit := range m.closing {
-		commit.ManifestEnd, commit.DeadLetterEnd = nil, nil
-		m.tellCommit(closer, commit)
+// publishUnclosed makes those of subtasks who were to close a manifest publish when they end before the others have finished: a job that
+// is cancelled has no later attempt that would do it for them. The manifest stays open.
+func (m *master) publishUnclosed(ids []jobfsm.SubtaskID) {
+	for _, closer := range ids {
+		if commit := m.closing[closer]; commit != nil {
+			commit.ManifestEnd, commit.DeadLetterEnd = nil, nil
+			m.tellCommit(closer, commit)
+			delete(m.closing, closer)
+		}
 	}
-	m.closing = nil
 }
 
 func (m *master) othersFinished(id jobfsm.SubtaskID) bool {

@@ -3,6 +3,8 @@ package jobmaster
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,8 @@ type master struct {
 	program *plan.Program
 	mailbox *mailbox
 	resign  context.CancelCauseFunc // ends the leadership
+	// origin is the savepoint that the job began from, 0 for none. Its commit was another job's.
+	origin checkpoint.ID
 
 	// used by the loop alone
 	machine     *jobfsm.Job
@@ -36,8 +40,10 @@ type master struct {
 	audit       audit                                            // with latest
 	closing     map[jobfsm.SubtaskID]*controlv1.CheckpointCommit // to be told to the subtasks that close a manifest, when their time comes
 	attemptRuns bool                                             // all subtasks of the attempt have begun to process
+	stopping    bool                                             // the sources have been told to stop for a savepoint
+	queued      map[int]queued                                   // subtasks that wait for slots to begin again in, by attempt
 	wake        *time.Timer                                      // of the coordinator; nil before the first
-	restart     *time.Timer                                      // of the delay before a restart; nil before the first
+	restarts    map[int]*time.Timer                              // of the delays before restarts, by their numbers
 	savepoints  savepoints
 	adoption    adoption
 	traces      *tracing.Job // nil for none
@@ -83,9 +89,12 @@ func newMaster(cfg Config, job *storagev1.Job, resign context.CancelCauseFunc) (
 	if err != nil {
 		return nil, fmt.Errorf("read plan of job %s: %w", job.GetJobId(), err)
 	}
-	m := &master{cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox(), resign: resign}
+	m := &master{
+		cfg: cfg, id: job.GetJobId(), program: program, mailbox: newMailbox(), resign: resign,
+		origin: checkpoint.ID(job.GetRestoredCheckpointId()), queued: make(map[int]queued), restarts: make(map[int]*time.Timer),
+	}
 	m.rescaling.Rescaler = elastic.New(cfg.Rescale)
-	m.machine = jobfsm.New(replica.Status(job.GetStatus()), int(job.GetAttempt()), program.Job.Restart, cfg.Random)
+	m.machine = jobfsm.New(replica.Status(job.GetStatus()), replica.Attempts(job), program.Job.Restart, cfg.Random)
 	m.state = newState(job, program)
 	m.state.adopts = m.machine.Status() == jobfsm.Running || m.machine.Status() == jobfsm.Reconciling
 	var committed []checkpoint.Checkpoint
@@ -123,7 +132,7 @@ func (m *master) post(e any) { m.mailbox.post(e) }
 
 // run works until the job has ended or ctx, the leadership, does.
 func (m *master) run(ctx context.Context) {
-	defer m.stopTimer()
+	defer m.stopTimers()
 	m.perform(ctx, m.machine.Recover())
 	if m.machine.Status() == jobfsm.Running {
 		m.discover(ctx)
@@ -154,18 +163,18 @@ func (m *master) run(ctx context.Context) {
 func (m *master) handle(ctx context.Context, e any) {
 	switch e := e.(type) {
 	case jobfsm.Event:
-		m.step(ctx, e)
+		m.step(ctx, m.judged(e))
 		m.follow(ctx, e)
 	case coordinator.Event:
 		m.coordinate(ctx, e)
 	case slotsGranted:
-		if e.attempt == m.machine.Attempt() {
-			m.deploy(ctx, e.slots)
-		}
+		m.granted(ctx, e)
 	case slotsLost:
-		if e.attempt == m.machine.Attempt() {
+		if e.attempt >= m.machine.Attempts().Whole {
 			m.lost(ctx, e)
 		}
+	case slotsLacking:
+		m.lacks(ctx, e)
 	case brought:
 		m.brought(ctx, e)
 	case graceOver:
@@ -203,12 +212,14 @@ func (m *master) perform(ctx context.Context, actions []jobfsm.Action) {
 			m.discover(ctx)
 		case jobfsm.RequestSlots:
 			m.requestSlots(ctx, a.Attempt)
+		case jobfsm.RestartSubtasks:
+			m.restartSubtasks(ctx, a)
 		case jobfsm.CancelSubtasks:
 			m.cancelSubtasks(a.Subtasks)
 		case jobfsm.ReleaseSlots:
 			m.cfg.Slots.Release(m.id)
 		case jobfsm.StartTimer:
-			m.startTimer(a.After)
+			m.startTimer(a)
 		case jobfsm.AwaitSubtasks:
 			m.awaitSubtasks()
 		}
@@ -261,6 +272,7 @@ func (m *master) requestSlots(ctx context.Context, attempt int) {
 	case attempt > 0:
 		m.cfg.Logger.Warn("job begins again: it has no checkpoint to go on from", "job_id", m.id, "attempt", attempt)
 	}
+	clear(m.queued)
 	m.mu.Lock()
 	m.state.beginAttempt(attempt)
 	if m.latest != nil {
@@ -271,15 +283,13 @@ func (m *master) requestSlots(ctx context.Context, attempt int) {
 	m.cfg.Slots.Request(m.id, claim{m, attempt})
 }
 
-func (m *master) startTimer(after time.Duration) {
-	if m.restart != nil {
-		m.restart.Stop()
-	}
-	m.restart = time.AfterFunc(after, func() { m.post(jobfsm.RestartDue{}) })
+func (m *master) startTimer(a jobfsm.StartTimer) {
+	m.restarts[a.Restart] = time.AfterFunc(a.After, func() { m.post(jobfsm.RestartDue{Restart: a.Restart}) })
 }
 
-func (m *master) stopTimer() {
-	for _, timer := range []*time.Timer{m.restart, m.wake, m.adoption.grace, m.rescaling.timer} {
+func (m *master) stopTimers() {
+	timers := append(slices.Collect(maps.Values(m.restarts)), m.wake, m.adoption.grace, m.rescaling.timer)
+	for _, timer := range timers {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -302,24 +312,40 @@ func (c claim) Lost(taskManagerID, reason string) {
 	c.post(slotsLost{c.attempt, taskManagerID, reason})
 }
 
+// granted goes on with who waited for the slots: the whole attempt, or subtasks that begin again.
+func (m *master) granted(ctx context.Context, e slotsGranted) {
+	if q, waits := m.queued[e.attempt]; waits {
+		m.redeploy(ctx, q, e)
+	} else if e.attempt == m.machine.Attempts().Whole {
+		m.deploy(ctx, e.slots)
+	}
+}
+
 // deploy sends every subtask of the attempt to its slot: one of each vertex to each, as slots are shared. A subtask
 // finds its peers by the endpoints it is given; the order of arrival does not matter.
 func (m *master) deploy(ctx context.Context, slots []slotpool.Slot) {
-	m.step(ctx, jobfsm.SlotsGranted{Subtasks: subtaskIDs(m.program, len(slots))})
+	m.step(ctx, jobfsm.SlotsGranted{Regions: regions(m.program, len(slots))})
 	if m.machine.Status() != jobfsm.Running {
 		return
 	}
 	m.mu.Lock()
-	m.state.deploy(m.machine.Attempt(), slots, m.cfg.Now().UnixMilli())
-	messages, err := m.deployments(slots)
+	m.state.deploy(m.machine.Attempts(), slots, m.cfg.Now().UnixMilli())
+	m.mu.Unlock()
+	m.attemptRuns = false
+	m.started(ctx, len(slots))
+	m.send(ctx, subtaskIDs(m.program, len(slots)))
+}
+
+// send sends subtasks to their slots.
+func (m *master) send(ctx context.Context, ids []jobfsm.SubtaskID) {
+	m.mu.Lock()
+	messages, err := m.deployments(ids)
 	m.mu.Unlock()
 	if err != nil {
 		m.step(ctx, jobfsm.JobFailed{Failure: jobfsm.Failure{Message: fmt.Sprintf("restore: %v", err), Final: true}})
 		return
 	}
-	m.attemptRuns = false
-	m.traces.Deploys(m.cfg.Now(), len(messages), len(slots))
-	m.started(ctx, len(slots))
+	m.traces.Deploys(m.cfg.Now(), len(messages), m.parallelism())
 	for _, d := range messages {
 		d.to.Send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_DeploySubtask{DeploySubtask: d.message}})
 	}
@@ -340,17 +366,17 @@ func (m *master) cancelSubtasks(ids []jobfsm.SubtaskID) {
 	}
 }
 
-// ref names a subtask of the loop's attempt.
+// ref names a subtask's current attempt.
 func (m *master) ref(id jobfsm.SubtaskID) *controlv1.SubtaskRef {
 	return &controlv1.SubtaskRef{
-		JobId: m.id, VertexId: id.VertexID, SubtaskIndex: int32(id.Index), Attempt: int32(m.machine.Attempt()),
+		JobId: m.id, VertexId: id.VertexID, SubtaskIndex: int32(id.Index), Attempt: int32(m.machine.Attempts().Of(id)),
 	}
 }
 
 func (m *master) lost(ctx context.Context, e slotsLost) {
 	delete(m.adoption.brought, e.taskManagerID)
 	m.mu.Lock()
-	ids := m.state.on(e.taskManagerID, m.cfg.Now().UnixMilli())
+	ids := m.state.lose(e.taskManagerID, m.cfg.Now().UnixMilli())
 	m.mu.Unlock()
 	m.step(ctx, jobfsm.SubtasksLost{Subtasks: ids, Failure: jobfsm.Failure{
 		Message:       fmt.Sprintf("taskmanager %s is gone: %s", e.taskManagerID, e.reason),

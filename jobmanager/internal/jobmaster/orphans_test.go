@@ -21,10 +21,17 @@ func TestStateOfGoneJobs(t *testing.T) {
 	running, ended, unknown := strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)
 	fresh := strings.Repeat("d", 32)
 	for _, own := range []bool{true, false} {
-		log := &memoryLog{jobs: map[string]*storagev1.Job{
-			running: {JobId: running, Status: replica.StoredStatus(jobfsm.Running)},
-			ended:   {JobId: ended, Status: replica.StoredStatus(jobfsm.Canceled)},
-		}}
+		log := replica.NewMemory()
+		for id, status := range map[string]jobfsm.Status{running: jobfsm.Running, ended: jobfsm.Canceled} {
+			for _, c := range []*storagev1.Command{
+				{Command: &storagev1.Command_SubmitJob{SubmitJob: &storagev1.SubmitJob{JobId: id}}},
+				{Command: &storagev1.Command_SetJobStatus{SetJobStatus: &storagev1.SetJobStatus{JobId: id, Status: replica.StoredStatus(status)}}},
+			} {
+				if err := log.Apply(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		url, err := blobstore.URL(t.TempDir())
 		if err != nil {
 			t.Fatal(err)

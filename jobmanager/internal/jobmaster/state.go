@@ -31,7 +31,7 @@ type state struct {
 	program     *plan.Program
 	status      jobfsm.Status
 	since       map[jobfsm.Status]int64
-	attempt     int
+	attempts    jobfsm.Attempts
 	adopts      bool           // waits for the attempt's subtasks, which an earlier leader deployed
 	failures    []view.Failure // newest last
 	splits      []kafka.Split
@@ -55,7 +55,9 @@ type state struct {
 // subtask is the current attempt of one.
 type subtask struct {
 	id         jobfsm.SubtaskID
+	attempt    int
 	slot       slotpool.Slot
+	slotGone   bool // the slot is not the job's any more
 	state      jobfsm.SubtaskState
 	since      map[jobfsm.SubtaskState]int64
 	metrics    view.Metrics
@@ -72,7 +74,7 @@ func (s *subtask) enter(to jobfsm.SubtaskState, now int64) {
 func newState(job *storagev1.Job, program *plan.Program) state {
 	s := state{
 		name: job.GetName(), spec: job.GetSpec(), encodedPlan: job.GetPlan(), program: program,
-		status: replica.Status(job.GetStatus()), since: make(map[jobfsm.Status]int64), attempt: int(job.GetAttempt()),
+		status: replica.Status(job.GetStatus()), since: make(map[jobfsm.Status]int64), attempts: replica.Attempts(job),
 		finished: make(map[string]view.File), open: make(map[jobfsm.SubtaskID][]view.File),
 		checkpoints: checkpointStats{config: coordination(program)},
 		bounds:      storedBounds(job, program), rescales: int(job.GetRescales()),
@@ -122,7 +124,7 @@ func endpointOf(taskManagerID string) string {
 }
 
 func (s *state) beginAttempt(attempt int) {
-	s.attempt = attempt
+	s.attempts = jobfsm.Begun(attempt)
 	s.parallelism = 0
 	s.subtasks = nil
 	s.notice = "waiting for slots: other jobs are served first"
@@ -143,18 +145,24 @@ func (s *state) waitFor(free int) {
 }
 
 // deploy makes the subtasks of an attempt: subtask i of every vertex goes to slot i.
-func (s *state) deploy(attempt int, slots []slotpool.Slot, now int64) {
-	s.attempt, s.parallelism = attempt, len(slots)
+func (s *state) deploy(attempts jobfsm.Attempts, slots []slotpool.Slot, now int64) {
+	s.attempts, s.parallelism = attempts, len(slots)
 	s.subtasks = make([][]*subtask, len(s.program.Vertices))
 	for v, vertex := range s.program.Vertices {
 		for i, slot := range slots {
-			t := &subtask{id: jobfsm.SubtaskID{VertexID: vertex.ID, Index: i}, slot: slot, since: make(map[jobfsm.SubtaskState]int64)}
-			t.metrics = view.NoMetrics()
-			t.enter(jobfsm.SubtaskScheduled, now)
+			id := jobfsm.SubtaskID{VertexID: vertex.ID, Index: i}
+			t := newSubtask(id, attempts.Of(id), slot, now)
 			t.enter(jobfsm.SubtaskDeploying, now)
 			s.subtasks[v] = append(s.subtasks[v], t)
 		}
 	}
+}
+
+// newSubtask returns an attempt that is not deployed yet.
+func newSubtask(id jobfsm.SubtaskID, attempt int, slot slotpool.Slot, now int64) *subtask {
+	t := &subtask{id: id, attempt: attempt, slot: slot, since: make(map[jobfsm.SubtaskState]int64), metrics: view.NoMetrics()}
+	t.enter(jobfsm.SubtaskScheduled, now)
+	return t
 }
 
 // owned returns the splits with a number from first on that a source subtask reads. A split keeps its number, and so its
@@ -181,12 +189,16 @@ func (s *state) subtask(id jobfsm.SubtaskID) *subtask {
 	return nil
 }
 
-// on returns the subtasks that a taskmanager had and marks them failed.
-func (s *state) on(taskManagerID string, now int64) []jobfsm.SubtaskID {
+// lose takes the slots of a taskmanager away and returns the subtasks that ran in them, which have failed by that.
+func (s *state) lose(taskManagerID string, now int64) []jobfsm.SubtaskID {
 	var ids []jobfsm.SubtaskID
 	for _, vertex := range s.subtasks {
 		for _, t := range vertex {
-			if t.slot.TaskManager.ID == taskManagerID && !t.state.Terminal() {
+			if t.slotGone || t.slot.TaskManager.ID != taskManagerID {
+				continue
+			}
+			t.slotGone = true
+			if t.state != jobfsm.SubtaskScheduled && !t.state.Terminal() {
 				t.enter(jobfsm.SubtaskFailed, now)
 				ids = append(ids, t.id)
 			}
@@ -202,7 +214,7 @@ func (m *master) view() view.Job {
 	s := &m.state
 	job := view.Job{
 		ID: m.id, Name: s.name, Status: s.status, Since: maps.Clone(s.since), Start: s.since[jobfsm.Initializing],
-		Spec: s.spec, Plan: s.program.Job, Attempt: s.attempt, Restarts: max(s.attempt-s.rescales, 0), Parallelism: s.parallelism, Bounds: s.bounds, Notice: s.notice,
+		Spec: s.spec, Plan: s.program.Job, Attempt: s.attempts.Newest, Restarts: max(s.attempts.Newest-s.rescales, 0), Parallelism: s.parallelism, Bounds: s.bounds, Notice: s.notice,
 	}
 	if s.status.Terminal() {
 		job.End = s.since[s.status]
@@ -224,7 +236,7 @@ func (m *master) view() view.Job {
 		}
 		if v < len(s.subtasks) {
 			for _, t := range s.subtasks[v] {
-				shown.Subtasks = append(shown.Subtasks, t.view(s.attempt))
+				shown.Subtasks = append(shown.Subtasks, t.view())
 			}
 		}
 		job.Vertices = append(job.Vertices, shown)
@@ -232,9 +244,9 @@ func (m *master) view() view.Job {
 	return job
 }
 
-func (s *subtask) view(attempt int) view.Subtask {
+func (s *subtask) view() view.Subtask {
 	shown := view.Subtask{
-		Index: s.id.Index, Attempt: attempt, State: s.state, Since: maps.Clone(s.since), Start: s.since[jobfsm.SubtaskDeploying],
+		Index: s.id.Index, Attempt: s.attempt, State: s.state, Since: maps.Clone(s.since), Start: s.since[jobfsm.SubtaskDeploying],
 		TaskManagerID: s.slot.TaskManager.ID, Endpoint: s.slot.TaskManager.DataAddress,
 		Metrics: s.metrics, Splits: slices.Clone(s.splits), Windows: slices.Clone(s.windows),
 	}

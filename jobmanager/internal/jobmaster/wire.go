@@ -2,6 +2,7 @@ package jobmaster
 
 import (
 	"fmt"
+	"slices"
 
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/slotpool"
@@ -30,28 +31,23 @@ type deployment struct {
 	message *controlv1.DeploySubtask
 }
 
-// deployments says to each slot which subtasks it runs and from which state they go on. Every subtask of a vertex sends
+// deployments says to the slots of subtasks what they run and from which state these go on. Every subtask of a vertex sends
 // to every one of the next.
-func (m *master) deployments(slots []slotpool.Slot) ([]deployment, error) {
-	vertices := m.program.Vertices
-	endpoints := make([][]*controlv1.Endpoint, len(vertices))
-	for v, vertex := range vertices {
-		for i, slot := range slots {
-			endpoints[v] = append(endpoints[v], &controlv1.Endpoint{
-				Subtask:       m.ref(jobfsm.SubtaskID{VertexID: vertex.ID, Index: i}),
-				TaskManagerId: slot.TaskManager.ID, DataAddress: slot.TaskManager.DataAddress,
-			})
-		}
-	}
+func (m *master) deployments(ids []jobfsm.SubtaskID) ([]deployment, error) {
+	vertices, parallelism := m.program.Vertices, m.state.parallelism
+	endpoints := m.endpoints()
 	var all []deployment
 	for v, vertex := range vertices {
-		restored, err := m.restored(vertex.ID, len(slots))
+		restored, err := m.restored(vertex.ID, parallelism)
 		if err != nil {
 			return nil, err
 		}
-		for i, slot := range slots {
+		for i, t := range m.state.subtasks[v] {
+			if !slices.Contains(ids, t.id) {
+				continue
+			}
 			d := &controlv1.DeploySubtask{
-				Subtask: endpoints[v][i].GetSubtask(), Slot: int32(slot.Index), Plan: m.state.encodedPlan, Parallelism: int32(len(slots)),
+				Subtask: endpoints[v][i].GetSubtask(), Slot: int32(t.slot.Index), Plan: m.state.encodedPlan, Parallelism: int32(parallelism),
 				CheckpointUrl: m.cfg.Storage.URL(),
 			}
 			if restored != nil {
@@ -71,10 +67,23 @@ func (m *master) deployments(slots []slotpool.Slot) ([]deployment, error) {
 			if v+1 < len(vertices) {
 				d.Downstreams = endpoints[v+1]
 			}
-			all = append(all, deployment{to: slot.TaskManager, message: d})
+			all = append(all, deployment{to: t.slot.TaskManager, message: d})
 		}
 	}
 	return all, nil
+}
+
+// endpoints returns where the subtasks are, by vertex and index.
+func (m *master) endpoints() [][]*controlv1.Endpoint {
+	endpoints := make([][]*controlv1.Endpoint, len(m.state.subtasks))
+	for v, vertex := range m.state.subtasks {
+		for _, t := range vertex {
+			endpoints[v] = append(endpoints[v], &controlv1.Endpoint{
+				Subtask: m.ref(t.id), TaskManagerId: t.slot.TaskManager.ID, DataAddress: t.slot.TaskManager.DataAddress,
+			})
+		}
+	}
+	return endpoints
 }
 
 func storedSplits(splits []kafka.Split) []*storagev1.Split {
@@ -103,7 +112,7 @@ func (m *master) subtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate)
 	id := subtaskID(u.GetSubtask())
 	m.mu.Lock()
 	t := m.state.subtask(id)
-	if !ok || t == nil || int(u.GetSubtask().GetAttempt()) != m.state.attempt || t.state.Terminal() {
+	if !ok || t == nil || int(u.GetSubtask().GetAttempt()) != t.attempt || t.state.Terminal() {
 		m.mu.Unlock()
 		return
 	}
@@ -116,7 +125,7 @@ func (m *master) subtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate)
 	if state.Terminal() {
 		delete(m.state.open, id)
 	}
-	event := jobfsm.SubtaskChanged{Subtask: id, Attempt: m.state.attempt, State: state}
+	event := jobfsm.SubtaskChanged{Subtask: id, Attempt: t.attempt, State: state}
 	if state == jobfsm.SubtaskFailed {
 		event.Failure = &jobfsm.Failure{
 			Message: u.GetFailure().GetMessage(), LostPeer: u.GetFailure().GetLostPeer(),
@@ -142,7 +151,7 @@ func (m *master) subtaskReport(r *controlv1.SubtaskReport) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.state.subtask(id)
-	if t == nil || int(r.GetSubtask().GetAttempt()) != m.state.attempt || t.state.Terminal() {
+	if t == nil || int(r.GetSubtask().GetAttempt()) != t.attempt || t.state.Terminal() {
 		return
 	}
 	t.report(r.GetMetrics(), m.cfg.Now().UnixMilli())

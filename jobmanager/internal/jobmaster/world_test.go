@@ -24,13 +24,12 @@ import (
 	"pencere/pkg/plan"
 
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/protobuf/proto"
 )
 
 // memoryLog is the replicated log as far as jobs see it.
 type memoryLog struct {
+	*replica.Memory
 	mu       sync.Mutex
-	jobs     map[string]*storagev1.Job
 	err      error // of every Apply
 	applying func(*storagev1.Command)
 }
@@ -47,71 +46,7 @@ func (l *memoryLog) Apply(ctx context.Context, c *storagev1.Command) error {
 	if l.err != nil {
 		return l.err
 	}
-	switch c := c.GetCommand().(type) {
-	case *storagev1.Command_SubmitJob:
-		l.jobs[c.SubmitJob.GetJobId()] = &storagev1.Job{
-			JobId: c.SubmitJob.GetJobId(), Name: c.SubmitJob.GetName(), Spec: c.SubmitJob.GetSpec(), Plan: c.SubmitJob.GetPlan(),
-			Status: storagev1.JobStatus_JOB_STATUS_INITIALIZING,
-			StatusTimesMs: map[int32]int64{
-				int32(storagev1.JobStatus_JOB_STATUS_INITIALIZING): c.SubmitJob.GetSubmittedMs(),
-			},
-		}
-	case *storagev1.Command_SetJobStatus:
-		job := l.changed(c.SetJobStatus.GetJobId())
-		job.Status = c.SetJobStatus.GetStatus()
-		job.StatusTimesMs[int32(job.GetStatus())] = c.SetJobStatus.GetTimeMs()
-		if f := c.SetJobStatus.GetFailure(); f != nil {
-			job.Failures = append(job.Failures, f)
-		}
-	case *storagev1.Command_BeginAttempt:
-		l.changed(c.BeginAttempt.GetJobId()).Attempt = c.BeginAttempt.GetAttempt()
-	case *storagev1.Command_AddSplits:
-		job := l.changed(c.AddSplits.GetJobId())
-		job.Splits = append(job.Splits, c.AddSplits.GetSplits()...)
-	case *storagev1.Command_ReserveCheckpoints:
-		l.changed(c.ReserveCheckpoints.GetJobId()).ReservedCheckpointId = c.ReserveCheckpoints.GetThrough()
-	case *storagev1.Command_CompleteCheckpoint:
-		return l.complete(c.CompleteCheckpoint)
-	case *storagev1.Command_ForgetJob:
-		delete(l.jobs, c.ForgetJob.GetJobId())
-	}
-	return nil
-}
-
-func (l *memoryLog) complete(c *storagev1.CompleteCheckpoint) error {
-	job := l.changed(c.GetJobId())
-	if c.GetAttempt() != job.GetAttempt() {
-		return replica.ErrOldAttempt
-	}
-	job.Checkpoints = slices.DeleteFunc(job.Checkpoints, func(old *storagev1.CompletedCheckpoint) bool {
-		return slices.Contains(c.GetSubsumed(), old.GetCheckpointId())
-	})
-	job.Checkpoints = append(job.Checkpoints, &storagev1.CompletedCheckpoint{CheckpointId: c.GetCheckpointId(), Checkpoint: c.GetCheckpoint()})
-	return nil
-}
-
-func (l *memoryLog) changed(id string) *storagev1.Job {
-	l.jobs[id] = proto.CloneOf(l.jobs[id])
-	return l.jobs[id]
-}
-
-func (l *memoryLog) Job(id string) (*storagev1.Job, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if job, ok := l.jobs[id]; ok {
-		return job, nil
-	}
-	return nil, ErrNoJob
-}
-
-func (l *memoryLog) Jobs() []*storagev1.Job {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var jobs []*storagev1.Job
-	for _, job := range l.jobs {
-		jobs = append(jobs, job)
-	}
-	return jobs
+	return l.Memory.Apply(ctx, c)
 }
 
 // topic is a Kafka topic as enumerators see it.
@@ -279,7 +214,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, log: &memoryLog{jobs: make(map[string]*storagev1.Job)}, topic: &topic{partitions: 2}, storage: blobstore.New(url)}
+		w := &world{t: t, log: &memoryLog{Memory: replica.NewMemory()}, topic: &topic{partitions: 2}, storage: blobstore.New(url)}
 		defer w.storage.Close()
 		w.lead()
 		defer func() {
@@ -339,7 +274,12 @@ sink: {csv: {path: out}}
 
 func (w *world) submit(parallelism, more string) string {
 	w.t.Helper()
-	id, err := w.dispatcher.Submit(w.t.Context(), Spec{Text: fmt.Sprintf(header, parallelism) + more, File: "job.yaml"})
+	return w.submitText(fmt.Sprintf(header, parallelism) + more)
+}
+
+func (w *world) submitText(text string) string {
+	w.t.Helper()
+	id, err := w.dispatcher.Submit(w.t.Context(), Spec{Text: text, File: "job.yaml"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

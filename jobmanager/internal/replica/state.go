@@ -67,7 +67,7 @@ func (t *table) apply(c *storagev1.Command) error {
 	case *storagev1.Command_SetJobStatus:
 		return t.withJob(c.SetJobStatus.GetJobId(), func(j *storagev1.Job) { setStatus(j, c.SetJobStatus) })
 	case *storagev1.Command_BeginAttempt:
-		return t.withJob(c.BeginAttempt.GetJobId(), func(j *storagev1.Job) { j.Attempt = c.BeginAttempt.GetAttempt() })
+		return t.withJob(c.BeginAttempt.GetJobId(), func(j *storagev1.Job) { countAttempt(j, c.BeginAttempt) })
 	case *storagev1.Command_AddSplits:
 		return t.withJob(c.AddSplits.GetJobId(), func(j *storagev1.Job) {
 			j.Splits = append(j.Splits, c.AddSplits.GetSplits()...)
@@ -103,6 +103,7 @@ func (t *table) submit(c *storagev1.SubmitJob) error {
 	}
 	if c.GetRestored() != nil {
 		job.Checkpoints = []*storagev1.CompletedCheckpoint{c.GetRestored()}
+		job.RestoredCheckpointId = c.GetRestored().GetCheckpointId()
 	}
 	t.jobs[c.GetJobId()] = job
 	return nil

@@ -163,12 +163,18 @@ func (p *Pool) Reconsider() { p.change(func() {}) }
 // changes its slots does not lose them to those who come later.
 func (p *Pool) Request(jobID string, holder Holder) {
 	p.change(func() {
+		p.withdrawLocked(jobID)
 		at := len(p.waiting)
 		if p.releaseLocked(jobID) {
 			at = 0
 		}
 		p.waiting = slices.Insert(p.waiting, at, request{jobID, holder})
 	})
+}
+
+// Extend asks for more slots for a job that keeps those that it holds, before all who wait: nobody is served by the loss of another's.
+func (p *Pool) Extend(jobID string, holder Holder) {
+	p.change(func() { p.waiting = slices.Insert(p.waiting, 0, request{jobID, holder}) })
 }
 
 // Reach returns how many slots a job could have: its own, and the free ones if no other job waits for slots. leaving says that it has

@@ -268,6 +268,37 @@ func TestHolderCallsThePool(t *testing.T) {
 	}
 }
 
+// A job that asks for more slots keeps those that it has, and is served before those who wait for their first.
+func TestExtend(t *testing.T) {
+	pool := newPool()
+	pool.Register(taskManager("steady", 1))
+	lose := pool.Register(taskManager("tm", 1))
+	first := &job{id: "a", want: 2}
+	pool.Request("a", first)
+	waits := &job{id: "b", want: 1}
+	pool.Request("b", waits)
+	lose("gone")
+	more := &job{id: "a", want: 1}
+	pool.Extend("a", more)
+	if more.granted != 0 || waits.granted != 0 {
+		t.Fatalf("granted %d and %d without a free slot", more.granted, waits.granted)
+	}
+	pool.Register(taskManager("new", 1))
+	if more.granted != 1 || more.slots[0].TaskManager.ID != "new" || waits.granted != 0 || first.granted != 1 {
+		t.Fatalf("granted %d more, %d to who waits; slots %v", more.granted, waits.granted, more.slots)
+	}
+	if slots, _ := pool.Reach("a"); slots != 2 {
+		t.Errorf("the job has %d slots, want 2", slots)
+	}
+	again := &job{id: "a", want: 3}
+	pool.Extend("a", &job{id: "a", want: 9})
+	pool.Request("a", again) // all that it has and asks for is given back by this
+	pool.Register(taskManager("newer", 1))
+	if again.granted != 1 || len(again.slots) != 3 {
+		t.Errorf("granted %d times, slots %v", again.granted, again.slots)
+	}
+}
+
 // Calls from many goroutines: everybody is served in the end.
 func TestPoolBesideItself(t *testing.T) {
 	pool := newPool()

@@ -71,6 +71,7 @@ func (j *Job) Performs(now time.Time, a jobfsm.Action) {
 		j.status(now, a)
 	case jobfsm.StartTimer:
 		if c := j.change; c != nil {
+			c.delay.end(now, "") // of other subtasks
 			c.delay = j.begin(now, c.whole, "delay")
 		}
 	case jobfsm.CancelSubtasks:
@@ -82,15 +83,23 @@ func (j *Job) Performs(now time.Time, a jobfsm.Action) {
 			}
 		}
 	case jobfsm.RequestSlots:
-		c := j.changing(now, "start")
-		c.cancel.end(now, "")
-		c.delay.end(now, "")
-		c.whole.SetAttributes(attribute.Int("attempt", a.Attempt))
-		if j.latest > 0 {
-			c.whole.SetAttributes(attribute.Int64("checkpoint_id", int64(j.latest)))
-		}
-		c.slots = j.begin(now, c.whole, "slots")
+		j.attempt(now, a.Attempt)
+	case jobfsm.RestartSubtasks:
+		j.attempt(now, a.Attempt)
 	}
+}
+
+// attempt is that one begins, of all subtasks or of some, and waits for its slots.
+func (j *Job) attempt(now time.Time, number int) {
+	c := j.changing(now, "start")
+	for _, part := range []*span{c.cancel, c.delay, c.slots} {
+		part.end(now, "")
+	}
+	c.whole.SetAttributes(attribute.Int("attempt", number))
+	if j.latest > 0 {
+		c.whole.SetAttributes(attribute.Int64("checkpoint_id", int64(j.latest)))
+	}
+	c.slots = j.begin(now, c.whole, "slots")
 }
 
 // Deploys takes the subtasks of an attempt that has its slots.

@@ -50,6 +50,11 @@ func keyOf(ref *controlv1.SubtaskRef) key {
 	return key{ref.GetJobId(), ref.GetVertexId(), ref.GetSubtaskIndex(), ref.GetAttempt()}
 }
 
+// supersedes reports whether an attempt is a later one of the same subtask. Others may end later, and still owe.
+func supersedes(later, earlier key) bool {
+	return earlier.attempt < later.attempt && earlier == key{later.jobID, later.vertexID, later.index, earlier.attempt}
+}
+
 type entry struct {
 	task   *subtask.Subtask
 	cancel context.CancelCauseFunc
@@ -89,7 +94,7 @@ func (t *Table) Deploy(d *controlv1.DeploySubtask) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	t.mu.Lock()
 	maps.DeleteFunc(t.late, func(k key, _ *lateSubtask) bool {
-		return k.jobID == d.GetSubtask().GetJobId() && k.attempt < d.GetSubtask().GetAttempt() // what it goes on from is published
+		return supersedes(keyOf(d.GetSubtask()), k) // what it goes on from is published
 	})
 	t.subtasks[keyOf(d.GetSubtask())] = &entry{task: task, cancel: cancel}
 	t.mu.Unlock()

@@ -541,11 +541,13 @@ func (x *JobFailure) GetRescale() bool {
 	return false
 }
 
-// BeginAttempt counts an execution of the whole job.
+// BeginAttempt counts an execution of the whole job, or of some of its subtasks while the others go on.
 type BeginAttempt struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	Attempt       int32                  `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	JobId   string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Attempt int32                  `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// subtasks are those that begin again; none for all.
+	Subtasks      []*Subtask `protobuf:"bytes,3,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -594,6 +596,66 @@ func (x *BeginAttempt) GetAttempt() int32 {
 	return 0
 }
 
+func (x *BeginAttempt) GetSubtasks() []*Subtask {
+	if x != nil {
+		return x.Subtasks
+	}
+	return nil
+}
+
+// Subtask names a subtask of a job.
+type Subtask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	VertexId      string                 `protobuf:"bytes,1,opt,name=vertex_id,json=vertexId,proto3" json:"vertex_id,omitempty"`
+	Index         int32                  `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subtask) Reset() {
+	*x = Subtask{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subtask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subtask) ProtoMessage() {}
+
+func (x *Subtask) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subtask.ProtoReflect.Descriptor instead.
+func (*Subtask) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Subtask) GetVertexId() string {
+	if x != nil {
+		return x.VertexId
+	}
+	return ""
+}
+
+func (x *Subtask) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 // AddSplits records splits that were found and where they begin and stop, so that a restart reads the same.
 type AddSplits struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -605,7 +667,7 @@ type AddSplits struct {
 
 func (x *AddSplits) Reset() {
 	*x = AddSplits{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[5]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +679,7 @@ func (x *AddSplits) String() string {
 func (*AddSplits) ProtoMessage() {}
 
 func (x *AddSplits) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[5]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +692,7 @@ func (x *AddSplits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSplits.ProtoReflect.Descriptor instead.
 func (*AddSplits) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{5}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AddSplits) GetJobId() string {
@@ -661,7 +723,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[6]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +735,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[6]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +748,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{6}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Split) GetTopic() string {
@@ -728,7 +790,7 @@ type ReserveCheckpoints struct {
 
 func (x *ReserveCheckpoints) Reset() {
 	*x = ReserveCheckpoints{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +802,7 @@ func (x *ReserveCheckpoints) String() string {
 func (*ReserveCheckpoints) ProtoMessage() {}
 
 func (x *ReserveCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[7]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +815,7 @@ func (x *ReserveCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveCheckpoints.ProtoReflect.Descriptor instead.
 func (*ReserveCheckpoints) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{7}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReserveCheckpoints) GetJobId() string {
@@ -794,7 +856,7 @@ type CompleteCheckpoint struct {
 
 func (x *CompleteCheckpoint) Reset() {
 	*x = CompleteCheckpoint{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +868,7 @@ func (x *CompleteCheckpoint) String() string {
 func (*CompleteCheckpoint) ProtoMessage() {}
 
 func (x *CompleteCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[8]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +881,7 @@ func (x *CompleteCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteCheckpoint.ProtoReflect.Descriptor instead.
 func (*CompleteCheckpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{8}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CompleteCheckpoint) GetJobId() string {
@@ -896,7 +958,7 @@ type SetParallelism struct {
 
 func (x *SetParallelism) Reset() {
 	*x = SetParallelism{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +970,7 @@ func (x *SetParallelism) String() string {
 func (*SetParallelism) ProtoMessage() {}
 
 func (x *SetParallelism) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[9]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +983,7 @@ func (x *SetParallelism) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetParallelism.ProtoReflect.Descriptor instead.
 func (*SetParallelism) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{9}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetParallelism) GetJobId() string {
@@ -951,7 +1013,7 @@ type Parallelism struct {
 
 func (x *Parallelism) Reset() {
 	*x = Parallelism{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1025,7 @@ func (x *Parallelism) String() string {
 func (*Parallelism) ProtoMessage() {}
 
 func (x *Parallelism) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1038,7 @@ func (x *Parallelism) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parallelism.ProtoReflect.Descriptor instead.
 func (*Parallelism) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Parallelism) GetLower() int32 {
@@ -1003,7 +1065,7 @@ type ForgetJob struct {
 
 func (x *ForgetJob) Reset() {
 	*x = ForgetJob{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1077,7 @@ func (x *ForgetJob) String() string {
 func (*ForgetJob) ProtoMessage() {}
 
 func (x *ForgetJob) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1090,7 @@ func (x *ForgetJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetJob.ProtoReflect.Descriptor instead.
 func (*ForgetJob) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ForgetJob) GetJobId() string {
@@ -1051,7 +1113,7 @@ type AnnounceLeader struct {
 
 func (x *AnnounceLeader) Reset() {
 	*x = AnnounceLeader{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1125,7 @@ func (x *AnnounceLeader) String() string {
 func (*AnnounceLeader) ProtoMessage() {}
 
 func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1138,7 @@ func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceLeader.ProtoReflect.Descriptor instead.
 func (*AnnounceLeader) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AnnounceLeader) GetId() string {
@@ -1104,7 +1166,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1178,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1191,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Snapshot) GetJobs() []*Job {
@@ -1170,14 +1232,19 @@ type Job struct {
 	// parallelism replaces the plan's, if it is set.
 	Parallelism *Parallelism `protobuf:"bytes,14,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	// rescales is how many attempts ended to change the parallelism and not by a failure.
-	Rescales      int32 `protobuf:"varint,15,opt,name=rescales,proto3" json:"rescales,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rescales int32 `protobuf:"varint,15,opt,name=rescales,proto3" json:"rescales,omitempty"`
+	// restarted are the subtasks that have begun again, alone, since all began with whole_attempt. While there are none, all are of attempt.
+	Restarted    []*RestartedSubtask `protobuf:"bytes,16,rep,name=restarted,proto3" json:"restarted,omitempty"`
+	WholeAttempt int32               `protobuf:"varint,17,opt,name=whole_attempt,json=wholeAttempt,proto3" json:"whole_attempt,omitempty"`
+	// restored_checkpoint_id is that of the savepoint that the job began from: another job took it.
+	RestoredCheckpointId uint64 `protobuf:"varint,18,opt,name=restored_checkpoint_id,json=restoredCheckpointId,proto3" json:"restored_checkpoint_id,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1256,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1269,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{14}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Job) GetJobId() string {
@@ -1310,6 +1377,80 @@ func (x *Job) GetRescales() int32 {
 	return 0
 }
 
+func (x *Job) GetRestarted() []*RestartedSubtask {
+	if x != nil {
+		return x.Restarted
+	}
+	return nil
+}
+
+func (x *Job) GetWholeAttempt() int32 {
+	if x != nil {
+		return x.WholeAttempt
+	}
+	return 0
+}
+
+func (x *Job) GetRestoredCheckpointId() uint64 {
+	if x != nil {
+		return x.RestoredCheckpointId
+	}
+	return 0
+}
+
+// RestartedSubtask is a subtask with an attempt of its own.
+type RestartedSubtask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	Attempt       int32                  `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartedSubtask) Reset() {
+	*x = RestartedSubtask{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartedSubtask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartedSubtask) ProtoMessage() {}
+
+func (x *RestartedSubtask) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartedSubtask.ProtoReflect.Descriptor instead.
+func (*RestartedSubtask) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RestartedSubtask) GetSubtask() *Subtask {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *RestartedSubtask) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
 // CompletedCheckpoint is a checkpoint that exists.
 type CompletedCheckpoint struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -1324,7 +1465,7 @@ type CompletedCheckpoint struct {
 
 func (x *CompletedCheckpoint) Reset() {
 	*x = CompletedCheckpoint{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1477,7 @@ func (x *CompletedCheckpoint) String() string {
 func (*CompletedCheckpoint) ProtoMessage() {}
 
 func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1490,7 @@ func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletedCheckpoint.ProtoReflect.Descriptor instead.
 func (*CompletedCheckpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{15}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CompletedCheckpoint) GetCheckpointId() uint64 {
@@ -1418,10 +1559,14 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
 	"\x04task\x18\x03 \x01(\tR\x04task\x12&\n" +
 	"\x0ftask_manager_id\x18\x04 \x01(\tR\rtaskManagerId\x12\x18\n" +
-	"\arescale\x18\x05 \x01(\bR\arescale\"?\n" +
+	"\arescale\x18\x05 \x01(\bR\arescale\"x\n" +
 	"\fBeginAttempt\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
-	"\aattempt\x18\x02 \x01(\x05R\aattempt\"U\n" +
+	"\aattempt\x18\x02 \x01(\x05R\aattempt\x127\n" +
+	"\bsubtasks\x18\x03 \x03(\v2\x1b.pencere.storage.v1.SubtaskR\bsubtasks\"<\n" +
+	"\aSubtask\x12\x1b\n" +
+	"\tvertex_id\x18\x01 \x01(\tR\bvertexId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x05R\x05index\"U\n" +
 	"\tAddSplits\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x121\n" +
 	"\x06splits\x18\x02 \x03(\v2\x19.pencere.storage.v1.SplitR\x06splits\"\x7f\n" +
@@ -1459,7 +1604,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\frest_address\x18\x02 \x01(\tR\vrestAddress\"s\n" +
 	"\bSnapshot\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\x12:\n" +
-	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xdd\x05\n" +
+	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xfc\x06\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1476,10 +1621,16 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\rmanifest_head\x18\f \x01(\fR\fmanifestHead\x12(\n" +
 	"\x10dead_letter_head\x18\r \x01(\fR\x0edeadLetterHead\x12A\n" +
 	"\vparallelism\x18\x0e \x01(\v2\x1f.pencere.storage.v1.ParallelismR\vparallelism\x12\x1a\n" +
-	"\brescales\x18\x0f \x01(\x05R\brescales\x1a@\n" +
+	"\brescales\x18\x0f \x01(\x05R\brescales\x12B\n" +
+	"\trestarted\x18\x10 \x03(\v2$.pencere.storage.v1.RestartedSubtaskR\trestarted\x12#\n" +
+	"\rwhole_attempt\x18\x11 \x01(\x05R\fwholeAttempt\x124\n" +
+	"\x16restored_checkpoint_id\x18\x12 \x01(\x04R\x14restoredCheckpointId\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb5\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"c\n" +
+	"\x10RestartedSubtask\x125\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1b.pencere.storage.v1.SubtaskR\asubtask\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\x05R\aattempt\"\xb5\x01\n" +
 	"\x13CompletedCheckpoint\x12#\n" +
 	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12\x1e\n" +
 	"\n" +
@@ -1516,7 +1667,7 @@ func file_pencere_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(JobStatus)(0),              // 0: pencere.storage.v1.JobStatus
 	(*Command)(nil),             // 1: pencere.storage.v1.Command
@@ -1524,48 +1675,53 @@ var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(*SetJobStatus)(nil),        // 3: pencere.storage.v1.SetJobStatus
 	(*JobFailure)(nil),          // 4: pencere.storage.v1.JobFailure
 	(*BeginAttempt)(nil),        // 5: pencere.storage.v1.BeginAttempt
-	(*AddSplits)(nil),           // 6: pencere.storage.v1.AddSplits
-	(*Split)(nil),               // 7: pencere.storage.v1.Split
-	(*ReserveCheckpoints)(nil),  // 8: pencere.storage.v1.ReserveCheckpoints
-	(*CompleteCheckpoint)(nil),  // 9: pencere.storage.v1.CompleteCheckpoint
-	(*SetParallelism)(nil),      // 10: pencere.storage.v1.SetParallelism
-	(*Parallelism)(nil),         // 11: pencere.storage.v1.Parallelism
-	(*ForgetJob)(nil),           // 12: pencere.storage.v1.ForgetJob
-	(*AnnounceLeader)(nil),      // 13: pencere.storage.v1.AnnounceLeader
-	(*Snapshot)(nil),            // 14: pencere.storage.v1.Snapshot
-	(*Job)(nil),                 // 15: pencere.storage.v1.Job
-	(*CompletedCheckpoint)(nil), // 16: pencere.storage.v1.CompletedCheckpoint
-	nil,                         // 17: pencere.storage.v1.Job.StatusTimesMsEntry
+	(*Subtask)(nil),             // 6: pencere.storage.v1.Subtask
+	(*AddSplits)(nil),           // 7: pencere.storage.v1.AddSplits
+	(*Split)(nil),               // 8: pencere.storage.v1.Split
+	(*ReserveCheckpoints)(nil),  // 9: pencere.storage.v1.ReserveCheckpoints
+	(*CompleteCheckpoint)(nil),  // 10: pencere.storage.v1.CompleteCheckpoint
+	(*SetParallelism)(nil),      // 11: pencere.storage.v1.SetParallelism
+	(*Parallelism)(nil),         // 12: pencere.storage.v1.Parallelism
+	(*ForgetJob)(nil),           // 13: pencere.storage.v1.ForgetJob
+	(*AnnounceLeader)(nil),      // 14: pencere.storage.v1.AnnounceLeader
+	(*Snapshot)(nil),            // 15: pencere.storage.v1.Snapshot
+	(*Job)(nil),                 // 16: pencere.storage.v1.Job
+	(*RestartedSubtask)(nil),    // 17: pencere.storage.v1.RestartedSubtask
+	(*CompletedCheckpoint)(nil), // 18: pencere.storage.v1.CompletedCheckpoint
+	nil,                         // 19: pencere.storage.v1.Job.StatusTimesMsEntry
 }
 var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	2,  // 0: pencere.storage.v1.Command.submit_job:type_name -> pencere.storage.v1.SubmitJob
 	3,  // 1: pencere.storage.v1.Command.set_job_status:type_name -> pencere.storage.v1.SetJobStatus
 	5,  // 2: pencere.storage.v1.Command.begin_attempt:type_name -> pencere.storage.v1.BeginAttempt
-	6,  // 3: pencere.storage.v1.Command.add_splits:type_name -> pencere.storage.v1.AddSplits
-	12, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
-	8,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
-	9,  // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
-	13, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
-	10, // 8: pencere.storage.v1.Command.set_parallelism:type_name -> pencere.storage.v1.SetParallelism
-	16, // 9: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
-	7,  // 10: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
+	7,  // 3: pencere.storage.v1.Command.add_splits:type_name -> pencere.storage.v1.AddSplits
+	13, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
+	9,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
+	10, // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
+	14, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
+	11, // 8: pencere.storage.v1.Command.set_parallelism:type_name -> pencere.storage.v1.SetParallelism
+	18, // 9: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
+	8,  // 10: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
 	0,  // 11: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
 	4,  // 12: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
-	7,  // 13: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
-	11, // 14: pencere.storage.v1.SetParallelism.parallelism:type_name -> pencere.storage.v1.Parallelism
-	15, // 15: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
-	13, // 16: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
-	0,  // 17: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
-	17, // 18: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
-	7,  // 19: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
-	4,  // 20: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
-	16, // 21: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
-	11, // 22: pencere.storage.v1.Job.parallelism:type_name -> pencere.storage.v1.Parallelism
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	6,  // 13: pencere.storage.v1.BeginAttempt.subtasks:type_name -> pencere.storage.v1.Subtask
+	8,  // 14: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
+	12, // 15: pencere.storage.v1.SetParallelism.parallelism:type_name -> pencere.storage.v1.Parallelism
+	16, // 16: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
+	14, // 17: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
+	0,  // 18: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
+	19, // 19: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
+	8,  // 20: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
+	4,  // 21: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
+	18, // 22: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
+	12, // 23: pencere.storage.v1.Job.parallelism:type_name -> pencere.storage.v1.Parallelism
+	17, // 24: pencere.storage.v1.Job.restarted:type_name -> pencere.storage.v1.RestartedSubtask
+	6,  // 25: pencere.storage.v1.RestartedSubtask.subtask:type_name -> pencere.storage.v1.Subtask
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_pencere_storage_v1_storage_proto_init() }
@@ -1590,7 +1746,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_storage_v1_storage_proto_rawDesc), len(file_pencere_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
