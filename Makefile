@@ -16,7 +16,7 @@ PACKAGES ?= ./...
 BENCHFLAGS ?=
 # What `make breaking` compares the schemas with.
 AGAINST ?= .git\#ref=HEAD~1
-# How many clusters `make chaos` makes suffer, for 30 s each, and the first one's seed, if it is not to be random.
+# How many clusters `make chaos` makes suffer, for 30 s each, and the first one's seed, if it is not to be random; how many faults `make chaos-ha` has.
 RUNS ?= 50
 SEED ?=
 
@@ -48,8 +48,10 @@ chaos: ## Kill and stop the programs and Kafka at random during RUNS runs and co
 	PENCERE_CHAOS_RUNS=$(RUNS) PENCERE_CHAOS_SEED=$(SEED) go test -tags e2e,chaos -count=1 -timeout 0 -v -run TestChaosCampaign ./submitter/e2e
 
 .PHONY: chaos-ha
-chaos-ha: ## Kill and pause the leading jobmanager of three, RUNS times under one job: no task restarts, every row once
-	PENCERE_HA_FAULTS=$(RUNS) go test -tags e2e -count=1 -timeout 0 -v -run TestLeaderFaults ./submitter/e2e
+chaos-ha: ## Kill, pause and cut off the leading jobmanager of three, RUNS times under one job: no task restarts, every row once (Linux; root)
+	@[[ $$(id -u) == 0 ]] && command -v ip >/dev/null && command -v iptables >/dev/null || \
+		{ echo "make chaos-ha makes network namespaces: it needs Linux, root, iproute2 and iptables" >&2; exit 1; }
+	PENCERE_HA_FAULTS=$(RUNS) go test -tags e2e,chaos -count=1 -timeout 0 -v -run 'TestLeaderPartitions|TestTwoOfFive|TestTaskManagerCutOff' ./submitter/e2e
 
 .PHONY: chaos-rescale
 chaos-rescale: ## Let taskmanagers join, leave and die 20 times under a job, in each of RUNS runs, and compare every row (SEED=n deals the same)

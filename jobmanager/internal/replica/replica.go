@@ -37,8 +37,8 @@ const applyTimeout = 10 * time.Second
 // A leader that is silent is followed by another after once to twice electionTimeout. One that hears no majority for leaderLease
 // knows that it leads no more. A change of leader harms no job, so that these may be short.
 const (
-	electionTimeout = 700 * time.Millisecond
-	leaderLease     = 500 * time.Millisecond
+	electionTimeout = 500 * time.Millisecond
+	leaderLease     = 400 * time.Millisecond
 )
 
 // The table is small and entries of the log may hold a checkpoint each, so that the log is cut often: once so many entries are newer
