@@ -211,7 +211,7 @@ func TestTaskManagerCutOff(t *testing.T) {
 	e.drop(tm(victim), true, true, c.hosts...)
 	l.await(ctx, "the job goes on elsewhere", func() bool {
 		restarts, err := l.restarts(ctx)
-		return err == nil && restarts == "1" && l.completed(ctx, l.leader(ctx)) > 0
+		return err == nil && restarts != "0" && l.completed(ctx, l.leader(ctx)) > 0
 	})
 	elsewhere := time.Since(cut)
 	l.await(ctx, "checkpoints of the new attempt publish", func() bool { return len(l.names()) >= len(before)+8 })

@@ -198,6 +198,7 @@ func (r *Replica) checkMember(cfg Config) error {
 	for _, s := range members {
 		ids = append(ids, string(s.ID))
 	}
+	slices.Sort(ids)
 	all := strings.Join(ids, ", ")
 	switch {
 	case !slices.Contains(ids, cfg.ID) && len(cfg.Peers) > 0:
