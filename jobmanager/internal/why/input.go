@@ -98,8 +98,8 @@ func (e *explainer) stopped() {
 		return
 	}
 	if e.Source.HTTP {
-		e.add(Waiting, InputSilent, fmt.Sprintf("No item has come for %s; all that came before are dealt with. %s is asked every %s and has nothing new.",
-			span(e.leastSilent(e.Splits)), capital(e.topic()), span(e.Source.Interval)), "")
+		e.add(Waiting, InputSilent, fmt.Sprintf("No item has come for %s; all that came before are dealt with. The polls of %s, every %s, bring nothing new.",
+			span(e.leastSilent(e.Splits)), e.topic(), span(e.Source.Interval)), "")
 		return
 	}
 	e.add(Waiting, InputSilent, fmt.Sprintf("No record has come for %s; all that came before are dealt with.", span(e.leastSilent(e.Splits))),

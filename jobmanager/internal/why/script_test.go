@@ -23,7 +23,7 @@ import (
 //	vertex 0 backpressured=800 busy=100 in=50  the source is 0, the window 1
 //	records read=9 late=3 …                  by the facts' names
 //	job status=RUNNING since=10s parallelism=0 running=false restarts=2 notice=text where=text imbalance=text passthrough
-//	source topics=a,b pattern=p start=latest bounded=true onerror=skip delay=5s idle_after=30s zoned=true partitions=0
+//	source topics=a,b pattern=p start=latest bounded=true onerror=skip delay=5s idle_after=30s zoned=true partitions=0 http=1m
 //	slots taskmanagers=1 total=2 free=0
 //	failure ago=20s task=name message=text
 //	checkpoint completed|failed|underway id=3 ago=5s [failure=text] [since=2] [acked=1]
@@ -258,6 +258,8 @@ func (w words) source(s *why.Source) {
 			s.IdleAfter = w.ms(key)
 		case "zoned":
 			s.Zoned = value == "true"
+		case "http":
+			s.HTTP, s.Interval = true, w.ms(key)
 		case "partitions":
 		default:
 			w.t.Fatalf("%s: what is %s?", w.line, key)

@@ -145,7 +145,7 @@ func (e *explainer) topic() string {
 	case e.Source.HTTP && len(e.Source.Topics) == 1:
 		return "the URL " + e.Source.Topics[0]
 	case e.Source.HTTP:
-		return "one of the URLs " + list(e.Source.Topics)
+		return "the URLs " + list(e.Source.Topics)
 	case e.Source.Pattern != "":
 		return "the topics that match " + e.Source.Pattern
 	case len(e.Source.Topics) == 1:
