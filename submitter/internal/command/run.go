@@ -48,6 +48,7 @@ func (a *app) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.warn(spec.Name, job)
 		spec.Savepoint, spec.AllowNonRestoredState = from.Savepoint, from.AllowNonRestoredState
 		return a.run(c, spec, job.Name, runOptions{wait: wait, unlessRunning: unlessRunning})
 	}

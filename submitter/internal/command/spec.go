@@ -85,3 +85,10 @@ func (a *app) readSpec(path string, vars *variables) (client.Spec, plan.Job, err
 	spec.Vars, err = vars.used(spec.Text)
 	return spec, job, err
 }
+
+// warn says what a job allows that its user should know of.
+func (a *app) warn(file string, job plan.Job) {
+	for _, warning := range job.Warnings() {
+		fmt.Fprintf(a.Err, "%s: warning: %s\n", file, warning)
+	}
+}

@@ -45,6 +45,7 @@ func (a *app) validate(command string, paths []string, vars *variables) error {
 		if err != nil {
 			return err
 		}
+		a.warn(spec.Name, job)
 		good = append(good, valid{File: spec.Name, Name: job.Name})
 	}
 	text := func() {

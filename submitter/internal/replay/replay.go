@@ -76,7 +76,7 @@ func Directory(ctx context.Context, job plan.Job, content Content, fsys fs.FS) (
 		return nil, unsupported("dead letters of a job that writes none to files")
 	}
 	if job.Source.Kafka == nil {
-		return nil, unsupported("a source that is not Kafka")
+		return nil, unsupported("source.http: a server keeps no past, so what it answered cannot be asked for again")
 	}
 	config, err := kafka.NewConfig(*job.Source.Kafka)
 	if err != nil {
