@@ -29,17 +29,14 @@ func (e *RequestError) Error() string { return fmt.Sprintf("%s: %s: %s", e.Name,
 
 // RefusedError says that an answer came that cannot be used. It counts as one record of its split, and reading goes on with the next poll.
 type RefusedError struct {
-	Split  int // as in Fetch
-	Name   string
+	Split  int   // as in Fetch
 	Number int64 // of the record
 	Body   []byte
 	Time   time.Time
 	Reason string
 }
 
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the answer of %s cannot be used: %s", e.Name, e.Reason)
-}
+func (e *RefusedError) Error() string { return "the answer cannot be used: " + e.Reason }
 
 // mostRefused is how much of an answer that cannot be used is kept: what any broker takes as a record.
 const mostRefused = 512 << 10

@@ -223,7 +223,7 @@ func (r *Reader) refuse(p *progress) error {
 		return nil
 	}
 	p.position.Refused = a.body
-	refused := &RefusedError{Split: p.at, Name: p.Name, Number: p.next, Body: a.excerpt, Time: a.came, Reason: a.refused}
+	refused := &RefusedError{Split: p.at, Number: p.next, Body: a.excerpt, Time: a.came, Reason: a.refused}
 	p.next++
 	return refused
 }

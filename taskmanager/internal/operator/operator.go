@@ -5,6 +5,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"pencere/pkg/checkpoint"
@@ -49,6 +50,9 @@ type RecordError struct {
 }
 
 func (e *RecordError) Error() string {
+	if strings.Contains(e.Topic, "://") { // which no topic is named
+		return fmt.Sprintf("item %d of %s: %v", e.Offset, e.Topic, e.Err)
+	}
 	return fmt.Sprintf("record at topic %s, partition %d, offset %d: %v", e.Topic, e.Partition, e.Offset, e.Err)
 }
 

@@ -15,7 +15,8 @@ import (
 // httpReader reads URLs: a URL's name is the topic, and the number of an item its offset.
 type httpReader struct {
 	*http.Reader
-	fetches []kafka.Fetch // Poll's result, used again
+	splits  []checkpoint.Split // in the order of Add
+	fetches []kafka.Fetch      // Poll's result, used again
 }
 
 func (s *Subtask) openHTTP(source plan.HTTPSource, splits []checkpoint.Split) (reader, error) {
@@ -31,7 +32,7 @@ func (s *Subtask) openHTTP(source plan.HTTPSource, splits []checkpoint.Split) (r
 		r.Close()
 		return nil, err
 	}
-	return &httpReader{Reader: r}, nil
+	return &httpReader{Reader: r, splits: splits}, nil
 }
 
 func httpSplits(splits []checkpoint.Split) []http.Split {
@@ -42,28 +43,31 @@ func httpSplits(splits []checkpoint.Split) []http.Split {
 	return all
 }
 
-func (r *httpReader) Add(splits []checkpoint.Split) { r.Reader.Add(httpSplits(splits)...) }
+func (r *httpReader) Add(splits []checkpoint.Split) {
+	r.splits = append(r.splits, splits...)
+	r.Reader.Add(httpSplits(splits)...)
+}
 
 // Poll returns items as records. An answer that cannot be used is a *refusedRecordError.
 func (r *httpReader) Poll(ctx context.Context) ([]kafka.Fetch, error) {
 	fetches, err := r.Reader.Poll(ctx)
 	if refused, ok := errors.AsType[*http.RefusedError](err); ok {
-		return nil, &refusedRecordError{
-			split: refused.Split, err: refused,
-			record: &kgo.Record{Value: refused.Body, Offset: refused.Number, Timestamp: refused.Time},
-		}
+		from := r.splits[refused.Split]
+		return nil, &refusedRecordError{split: refused.Split, err: refused, record: &kgo.Record{
+			Topic: from.Topic, Partition: from.Partition, Value: refused.Body, Offset: refused.Number, Timestamp: refused.Time,
+		}}
 	}
 	r.fetches = r.fetches[:0]
 	for _, f := range fetches {
-		r.fetches = append(r.fetches, kafka.Fetch{Split: f.Split, Records: recordsOf(f), Next: f.Next, HighWatermark: f.Next, Done: f.Done})
+		r.fetches = append(r.fetches, kafka.Fetch{Split: f.Split, Records: recordsOf(f, r.splits[f.Split]), Next: f.Next, HighWatermark: f.Next, Done: f.Done})
 	}
 	return r.fetches, err
 }
 
-func recordsOf(f http.Fetch) []*kgo.Record {
+func recordsOf(f http.Fetch, from checkpoint.Split) []*kgo.Record {
 	records, values := make([]*kgo.Record, len(f.Items)), make([]kgo.Record, len(f.Items))
 	for i, item := range f.Items {
-		values[i] = kgo.Record{Value: item, Offset: f.First + int64(i), Timestamp: f.Time}
+		values[i] = kgo.Record{Topic: from.Topic, Partition: from.Partition, Value: item, Offset: f.First + int64(i), Timestamp: f.Time}
 		records[i] = &values[i]
 	}
 	return records
