@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -8,9 +9,9 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"time"
 
 	"pencere/jobmanager/internal/jobmaster"
-	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/rest"
 )
 
@@ -22,9 +23,21 @@ const forwardedHeader = "X-Pencere-Forwarded"
 // are told to try again.
 type forwarder struct {
 	local   http.Handler
-	replica *replica.Replica
+	replica election
 	leads   func() bool
 }
+
+// election says who leads.
+type election interface {
+	Leader() (restAddress string) // "" while nobody is known to
+	Leads() bool
+}
+
+// leaderInterval is between two looks whether the leader that a request was passed on to still leads.
+const leaderInterval = 100 * time.Millisecond
+
+// errLeaderGone ends a request whose leader does not lead any more: a paused or cut off one would never answer.
+var errLeaderGone = errors.New("the jobmanager that led is gone, and may have done it or not")
 
 // ServeHTTP implements http.Handler.
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,6 +50,9 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, jobmaster.ErrNotLeading)
 		return
 	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	go f.watch(ctx, leader, cancel)
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(&url.URL{Scheme: "http", Host: leader})
@@ -46,13 +62,33 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			// A leader that was not reached has not done it; what one that died meanwhile has done nobody knows.
 			status := http.StatusBadGateway
+			if context.Cause(ctx) == errLeaderGone { //nolint:errorlint // it is this very one
+				err = errLeaderGone
+			}
 			if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 				status = http.StatusServiceUnavailable
 			}
 			refuse(w, status, err)
 		},
 	}
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// watch cancels what was passed on to a leader when it leads no more.
+func (f *forwarder) watch(ctx context.Context, leader string, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(leaderInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if f.replica.Leader() != leader {
+				cancel(errLeaderGone)
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // everywhere reports whether any jobmanager answers a request by itself: how it is, and how it sees the others, also while none leads.

@@ -235,6 +235,27 @@ func TestClusterBegins(t *testing.T) {
 	f.apply(submitJob("b"))
 }
 
+// A leader that ends hands its leadership over, so that nobody has to find out that it is gone.
+func TestLeaderEnds(t *testing.T) {
+	f := newFleet(t, 3)
+	f.start("jm1", "jm2", "jm3")
+	f.voters()
+	var took []time.Duration
+	for range 5 { // the machine may be busy
+		old := f.leader().id
+		f.stop(old)
+		ended := time.Now()
+		f.leader()
+		took = append(took, time.Since(ended))
+		f.start(old)
+		f.voters()
+		if took[len(took)-1] < electionTimeout/2 {
+			return
+		}
+	}
+	t.Errorf("it took %v until another one led; elections begin after %s", took, electionTimeout)
+}
+
 // A node that lost its disk has all again, from a snapshot and the log behind it, and its vote counts.
 func TestEmptyDiskCatchesUp(t *testing.T) {
 	f := newFleet(t, 3)

@@ -286,10 +286,15 @@ func (r *Replica) Job(id string) (*storagev1.Job, error) {
 // Jobs returns all jobs in no order; they must not be changed.
 func (r *Replica) Jobs() []*storagev1.Job { return r.table.all() }
 
-// Close stops the replica. What was applied stays on disk.
+// Close stops the replica. What was applied stays on disk. A leader hands its leadership over first: the others need not find out.
 func (r *Replica) Close() error {
 	r.cancel()
 	r.running.Wait()
+	if r.gate != nil && r.raft != nil && r.Leads() {
+		if err := r.raft.LeadershipTransfer().Error(); err != nil {
+			r.log.Debug("leadership not handed over", "error", err) // nobody else is there
+		}
+	}
 	var errs []error
 	if r.raft != nil {
 		errs = append(errs, r.raft.Shutdown().Error())
