@@ -136,6 +136,16 @@ func (q *quoting) wideNeedsQuotes(text []byte) bool {
 
 // appendDoubled appends text with quote and escape characters doubled.
 func (q *quoting) appendDoubled(dst, text []byte) []byte {
+	if q.quote < utf8.RuneSelf && q.escape < utf8.RuneSelf {
+		begin := 0
+		for i, c := range text {
+			if q.doubles(rune(c)) {
+				dst = append(dst, text[begin:i+1]...)
+				begin = i // once more
+			}
+		}
+		return append(dst, text[begin:]...)
+	}
 	for _, c := range string(text) {
 		dst = utf8.AppendRune(dst, c)
 		if q.doubles(c) {

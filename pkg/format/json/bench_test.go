@@ -56,6 +56,41 @@ func benchmarkDecode(b *testing.B, schema sqltype.Schema, messages ...string) {
 	}
 }
 
+func benchmarkDocuments(b *testing.B) {
+	d, err := json.NewDocumentDecoder("document", json.Fail, arrowpool.New(benchmarkMemory))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Release()
+	text := []byte(listing)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if outcome, err := d.Append(text); outcome != json.Appended {
+			b.Fatal(outcome, err)
+		}
+		if d.Len() == benchmarkBatch {
+			d.NewBatch().Release()
+		}
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	path, err := json.ParsePath("$.kdv")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var finder json.Finder
+	text := []byte(listing)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if finder.Find(text, path) == nil {
+			b.Fatal("nothing found")
+		}
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	b.Run("reference", func(b *testing.B) { benchmarkDecode(b, listings, listing) })
 	b.Run("varied", func(b *testing.B) { benchmarkDecode(b, listings, variedListings()...) })
@@ -73,6 +108,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("decimal", func(b *testing.B) {
 		benchmarkDecode(b, sqltype.Schema{{Name: "price", Type: sqltype.DecimalType(20, 2)}}, `{"price":123456.78}`)
 	})
+	b.Run("document", benchmarkDocuments)
 	b.Run("columns10000", func(b *testing.B) {
 		schema, message := manyColumns(10_000)
 		benchmarkDecode(b, schema, message)

@@ -2,11 +2,14 @@ package localcluster_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"pencere/pkg/jobspec"
 	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/replay"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -119,5 +122,50 @@ checkpoint: {interval: 100ms}
 `).end(client.Finished)
 	if diff := cmp.Diff(all, values(f.committed(sink))); diff != "" {
 		t.Errorf("values differ (-want +got):\n%s", diff)
+	}
+}
+
+// Documents, what JSON_VALUE takes out of them, and metadata are the same when the records are evaluated again by other code.
+func TestDocumentsReplayed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1)
+	all := []string{
+		`{"user": {"city": "İzmir", "n": 7}, "at": "x"}`, ` [1, {"user": null}]`, `{"user":{"n":"7"}}`, `{"user":`, tombstone, "{\"a\":\"\xc3(\"}", `{"user":{"n":1.5,"n":2}}`, "null",
+	}
+	dir := t.TempDir()
+	text := `
+name: documents
+source:
+  kafka: {brokers: BROKERS, topic: ` + f.topic(partitions{all}) + `, bounded: latest}
+  schema: document
+  on_error: dead_letter
+  metadata: {at: offset, time: timestamp, k: key, h: headers, x: headers.x, part: partition, means: timestamp-type, from: topic}
+  watermark: {column: time}
+compute: {n: "JSON_VALUE(document, '$.user.n' RETURNING INT DEFAULT -1 ON ERROR)"}
+where: n <> 0 AND NOT document IS JSON SCALAR
+select: [document, n, at, time, k, h, x, part, means, from, {query: "CAST(JSON_QUERY(document, '$' WITH CONDITIONAL WRAPPER) AS JSON)"}]
+sink: {csv: {path: ` + dir + `}}
+dead_letters: {csv: {path: ` + deadLetterDir(dir) + `}}
+checkpoint: {interval: 100ms}
+`
+	j := f.submitText(text)
+	j.dir = dir
+	j.end(client.Finished)
+	text = strings.ReplaceAll(text, "BROKERS", fmt.Sprintf("%q", strings.Join(f.broker.Addresses(), ",")))
+	parsed, err := jobspec.Parse("job.yaml", []byte(text), func(string) (string, bool) { return "", false })
+	f.check(err)
+	for content, rows := range map[replay.Content]int{replay.Rows: 4, replay.DeadLetters: 2} {
+		from := dir
+		if content == replay.DeadLetters {
+			from = deadLetterDir(dir)
+		}
+		results, err := replay.Directory(f.ctx, parsed, content, os.DirFS(from))
+		f.check(err)
+		if len(results) != 1 || !results[0].Same() || int(results[0].Rows) != rows || int(results[0].Found) != rows {
+			t.Errorf("want %d rows in %s replayed: %v", rows, from, results)
+		}
+	}
+	if got := j.rows(); len(got) != 4 || !strings.HasPrefix(got[1], `"{""user"": {""city"": ""İzmir"", ""n"": 7}, ""at"": ""x""}",7,0,`) {
+		t.Errorf("rows %q", got)
 	}
 }

@@ -51,6 +51,8 @@ func conversion(from, to sqltype.Type) func(value) (value, error) {
 		return numbers(from, to)
 	case from.Kind == sqltype.Timestamp && to.Kind == sqltype.Timestamp:
 		return func(v value) (value, error) { return cutStamp(v.(stamp), to.Precision) }
+	case from.IsText() && to.Kind == sqltype.JSON:
+		return toJSON
 	case from.IsText():
 		return fromText(to)
 	default:
@@ -60,7 +62,7 @@ func conversion(from, to sqltype.Type) func(value) (value, error) {
 
 func toText(from sqltype.Type) func(value) (value, error) {
 	switch {
-	case from.IsText():
+	case from.IsText(), from.Kind == sqltype.JSON:
 		return func(v value) (value, error) { return v, nil }
 	case from.Kind == sqltype.Boolean:
 		return func(v value) (value, error) { return strings.ToUpper(text(v, from)), nil }

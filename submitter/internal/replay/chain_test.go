@@ -11,6 +11,8 @@ import (
 	"pencere/pkg/jobspec"
 	"pencere/pkg/manifest"
 	"pencere/pkg/plan"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // written is a directory with the manifest of jobs.
@@ -107,7 +109,7 @@ func evaluator(t *testing.T, bounded, kind string) (*Evaluator, plan.Job) {
 func (e *Evaluator) mustAdd(t *testing.T, partition int32, second int) {
 	t.Helper()
 	record := fmt.Sprintf(`{"id":1,"price":0.5,"at":"1970-01-01 00:00:%02d"}`, second)
-	if err := e.Add("prices", partition, 0, []byte(record)); err != nil {
+	if err := e.Add(&kgo.Record{Topic: "prices", Partition: partition, Value: []byte(record)}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,13 +19,16 @@ import (
 	"pencere/pkg/sqltype"
 )
 
-// decoder reads records as Flink's json format does, by encoding/json and a table of conversions.
+// decoder reads records as Flink's formats json and raw do, by encoding/json and a table of conversions.
 type decoder struct {
 	schema    sqltype.Schema
 	onError   plan.OnError
 	missing   bool // a field that is missing is an error
 	iso       bool
 	positions map[string]int
+	raw       bool // the record is the only column
+	document  bool // and is JSON
+	verbatim  bool // a column is of type JSON
 }
 
 func newDecoder(source plan.Source) (*decoder, error) {
@@ -50,14 +53,10 @@ func newDecoder(source plan.Source) (*decoder, error) {
 	default:
 		return nil, unsupported("on_error: %s", d.onError)
 	}
-	if source.Format != plan.FormatJSON || source.Document || len(source.Metadata) > 0 {
-		return nil, unsupported("records that are not JSON objects alone")
-	}
+	d.raw, d.document = source.Format == plan.FormatRaw, source.Document
 	for i, column := range d.schema {
-		if column.Type.Kind == sqltype.JSON {
-			return nil, unsupported("a column of type %s", column.Type)
-		}
 		d.positions[column.Name] = i
+		d.verbatim = d.verbatim || column.Type.Kind == sqltype.JSON
 	}
 	return d, nil
 }
@@ -94,10 +93,13 @@ func badFields(err error) (names []string) {
 
 // decode returns the row of a record, nil if it makes none. The error is that the job fails here, *UnsupportedError, or *undecodableError.
 func (d *decoder) decode(record []byte) ([]value, error) {
+	if d.raw {
+		return []value{rawValue(record)}, nil
+	}
 	if len(record) == 0 {
 		return nil, nil
 	}
-	row, bad, err := d.object(record)
+	row, bad, err := d.columns(record)
 	if _, beyond := errors.AsType[*UnsupportedError](err); beyond {
 		return nil, err
 	}
@@ -117,13 +119,25 @@ func (d *decoder) decode(record []byte) ([]value, error) {
 	}
 }
 
+// columns reads a record, as an object with a field for each column or as a document. bad is as object's.
+func (d *decoder) columns(record []byte) (row []value, bad, err error) {
+	if !d.document {
+		return d.object(record)
+	}
+	v, err := document(record)
+	return []value{v}, nil, err
+}
+
 // object reads the fields of a record. bad is the first one that could not be read and is NULL.
 func (d *decoder) object(record []byte) (row []value, bad, err error) {
-	record = bytes.TrimPrefix(record, []byte("\ufeff"))
-	if bytes.IndexByte(record[:min(4, len(record))], 0) >= 0 || bytes.HasPrefix(record, []byte{0xff, 0xfe}) || bytes.HasPrefix(record, []byte{0xfe, 0xff}) {
-		return nil, nil, unsupported("a record in UTF-16 or UTF-32")
+	if record, err = utf8Record(record); err != nil {
+		return nil, nil, err
 	}
-	reader := json.NewDecoder(bytes.NewReader(escaped(record)))
+	readable := escaped(record)
+	if d.verbatim && !bytes.Equal(readable, record) {
+		return nil, nil, unsupported("a record with bad escapes or bare control characters, and a column of type JSON")
+	}
+	reader := json.NewDecoder(bytes.NewReader(readable))
 	if open, err := reader.Token(); err != nil || open != json.Delim('{') {
 		return nil, nil, fmt.Errorf("%w: %.100q", errMalformed, record)
 	}
@@ -212,6 +226,12 @@ var errKind = errors.New("a value of another kind")
 func (d *decoder) field(raw []byte, t sqltype.Type) (value, error) {
 	if string(raw) == "null" {
 		return nil, nil
+	}
+	if t.Kind == sqltype.JSON {
+		if !utf8.Valid(raw) {
+			return nil, unsupported("a value of type JSON that is not UTF-8")
+		}
+		return string(raw), nil
 	}
 	var content string
 	switch raw[0] {

@@ -10,6 +10,8 @@ import (
 	"pencere/pkg/expr"
 	"pencere/pkg/plan"
 	"pencere/pkg/sqltype"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Evaluator computes what a job must have written of the records that it is given, row by row. It is for one goroutine.
@@ -83,9 +85,10 @@ func NewEvaluator(job plan.Job) (*Evaluator, error) {
 }
 
 func (e *Evaluator) compileRows(job plan.Job) error {
-	columns := slices.Clone(job.Source.Schema)
+	columns := job.Source.Columns()
+	decoded := len(columns)
 	for i, computed := range job.Compute {
-		wanted := e.program.Rows[len(job.Source.Schema)+i].Type
+		wanted := e.program.Rows[decoded+i].Type
 		expression, err := compile(computed.Expr, columns, wanted)
 		if err != nil {
 			return err
@@ -155,16 +158,16 @@ func (e *Evaluator) compileResult(job plan.Job) error {
 }
 
 // Add takes the next record of a partition. The error is *FailureError where the job fails, or *UnsupportedError.
-func (e *Evaluator) Add(topic string, index int32, offset int64, record []byte) error {
-	if err := e.add(partition{topic, index}, record); err != nil {
-		return &FailureError{Topic: topic, Partition: index, Offset: offset, Err: err}
+func (e *Evaluator) Add(r *kgo.Record) error {
+	if err := e.add(partition{r.Topic, r.Partition}, r); err != nil {
+		return &FailureError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Err: err}
 	}
 	return nil
 }
 
-func (e *Evaluator) add(split partition, record []byte) error {
+func (e *Evaluator) add(split partition, r *kgo.Record) error {
 	e.letter = nil
-	row, err := e.decoder.decode(record)
+	row, err := e.decoder.decode(r.Value)
 	if bad, ok := errors.AsType[*undecodableError](err); ok {
 		e.letter = &letter{fields: bad.fields}
 		return nil
@@ -172,6 +175,11 @@ func (e *Evaluator) add(split partition, record []byte) error {
 	if err != nil || row == nil {
 		return err
 	}
+	beside, err := metadata(e.program.Job.Source.Metadata, r)
+	if err != nil {
+		return err
+	}
+	row = append(row, beside...)
 	for _, compute := range e.compute {
 		v, err := compute.eval(row)
 		if err != nil {

@@ -60,6 +60,8 @@ func (w *walker) walk(n syntax.Node) (expression, error) {
 		return interval(n)
 	case *syntax.Column:
 		return w.column(n)
+	case *syntax.JSON:
+		return w.json(n)
 	case *syntax.Cast:
 		return w.cast(n)
 	case *syntax.Case:
@@ -209,6 +211,8 @@ var calls = map[string]func(name string, args []expression) (expression, bool){
 	"=": comparison, "<>": comparison, "<": comparison, "<=": comparison, ">": comparison, ">=": comparison,
 	"AND": connective, "OR": connective, "NOT": not,
 	"IS NULL": is, "IS NOT NULL": is, "IS TRUE": is, "IS NOT TRUE": is, "IS FALSE": is, "IS NOT FALSE": is, "IS UNKNOWN": is, "IS NOT UNKNOWN": is,
+	"IS JSON": isJSON, "IS JSON VALUE": isJSON, "IS JSON OBJECT": isJSON, "IS JSON ARRAY": isJSON, "IS JSON SCALAR": isJSON,
+	"IS NOT JSON": isJSON, "IS NOT JSON VALUE": isJSON, "IS NOT JSON OBJECT": isJSON, "IS NOT JSON ARRAY": isJSON, "IS NOT JSON SCALAR": isJSON,
 	"IS DISTINCT FROM": distinct, "IS NOT DISTINCT FROM": distinct,
 	"BETWEEN": between, "NOT BETWEEN": between, "BETWEEN SYMMETRIC": between, "NOT BETWEEN SYMMETRIC": between,
 	"IN": in, "NOT IN": in,

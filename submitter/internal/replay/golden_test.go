@@ -12,6 +12,8 @@ import (
 	"pencere/pkg/flinkcases"
 	"pencere/pkg/jobspec"
 	"pencere/pkg/plan"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // TestGolden replays what a real Flink did. What is not replayed stands in unreplayed, and just that.
@@ -169,7 +171,7 @@ func replayRecords(job plan.Job, records [][][]byte) ([]string, error) {
 	}
 	for p, partition := range records {
 		for offset, record := range partition {
-			if err := e.Add("cases", int32(p), int64(offset), record); err != nil {
+			if err := e.Add(&kgo.Record{Topic: "cases", Partition: int32(p), Offset: int64(offset), Value: record}); err != nil {
 				return nil, err
 			}
 		}

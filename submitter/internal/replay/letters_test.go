@@ -50,7 +50,7 @@ func lettersOf(t *testing.T, job plan.Job, values ...string) letters {
 		if value == "" {
 			r.Value = nil
 		}
-		if err := e.Add(r.Topic, r.Partition, r.Offset, r.Value); err != nil {
+		if err := e.Add(r); err != nil {
 			t.Fatal(err)
 		}
 		if e.letter != nil {

@@ -119,7 +119,7 @@ func replayChain(ctx context.Context, job plan.Job, content Content, c chain, to
 	var letters letters
 	err = topic.Read(ctx, c.ranges, func(r *kgo.Record) error {
 		result.Records++
-		err := e.Add(r.Topic, r.Partition, r.Offset, r.Value)
+		err := e.Add(r)
 		if e.letter != nil && content == DeadLetters {
 			letters.want(r, *e.letter)
 		}

@@ -20,7 +20,7 @@ import (
 //	TINYINT … BIGINT             int64
 //	FLOAT, DOUBLE                float32, float64
 //	DECIMAL                      *big.Int, the digits without the point
-//	CHAR, VARCHAR, BYTES         string
+//	CHAR, VARCHAR, BYTES, JSON   string
 //	DATE, TIME                   int64: days since 1970, ms since midnight
 //	TIMESTAMP, TIMESTAMP_LTZ     stamp
 //	INTERVAL … TO MONTH, SECOND  int64: months, ms

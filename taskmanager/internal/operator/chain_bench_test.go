@@ -38,19 +38,29 @@ compute: {price_with_kdv: price * (1 + kdv)}
 sink: {csv: {path: out}}
 `
 
+const benchDocuments = `
+name: bench
+source:
+  kafka: {brokers: "localhost:9092", topic: listings}
+  schema: document
+sink: {csv: {path: out}}
+`
+
 // BenchmarkChain runs whole chains, from records in memory to part files, on one goroutine: decode, compute, and with a window
 // hash, group, fire; then encode and write. An operation is 240,000 records over four windows, every fifth record a repetition.
 // Files are made durable, so ns/row goes by the disk; cpu-ns/row does not.
 func BenchmarkChain(b *testing.B) {
 	fetches := benchRecords()
 	for _, job := range []struct{ name, spec string }{
-		{"passthrough", "select: [id, product, description, price, kdv, price_with_kdv, timestamp_column]"},
-		{"reference", "window: {tumble: 2m, group_by: [id, product, description, price, kdv, price_with_kdv]}\n" +
+		{"passthrough", benchSource + "select: [id, product, description, price, kdv, price_with_kdv, timestamp_column]"},
+		{"reference", benchSource + "window: {tumble: 2m, group_by: [id, product, description, price, kdv, price_with_kdv]}\n" +
 			"select: [id, product, description, price, kdv, price_with_kdv, window_start]"},
-		{"aggregates", "window: {tumble: 2m, group_by: [product], aggregates: {n: COUNT(*), total: SUM(price), mean: AVG(price_with_kdv)}}"},
+		{"aggregates", benchSource + "window: {tumble: 2m, group_by: [product], aggregates: {n: COUNT(*), total: SUM(price), mean: AVG(price_with_kdv)}}"},
+		{"document", benchDocuments},
+		{"paths", benchDocuments + "select: [\"JSON_VALUE(document, '$.id' RETURNING INT) AS id\", \"JSON_VALUE(document, '$.product') AS product\", \"JSON_VALUE(document, '$.kdv' RETURNING DOUBLE) AS kdv\"]"},
 	} {
 		b.Run(job.name, func(b *testing.B) {
-			program := benchProgram(b, benchSource+job.spec)
+			program := benchProgram(b, job.spec)
 			dir, alloc := b.TempDir(), arrowpool.New(32<<20)
 			b.ReportAllocs()
 			rows, used := 0, time.Duration(0)
