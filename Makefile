@@ -12,7 +12,7 @@ VALUES ?= 10000000
 # What `make bench` runs, and where.
 BENCH ?= .
 PACKAGES ?= ./...
-# Flags of `make bench-e2e`: --records, --runs, --jobs (JOB@INTERVAL too), --latency TIME --rate N, --kafka host:port, --profile DIR, --json.
+# Flags of `make bench-e2e`: --records, --runs, --jobs (JOB@INTERVAL too), --latency TIME --rate N, --rescales N --groups N, --kafka host:port, --profile DIR, --json.
 BENCHFLAGS ?=
 # What `make breaking` compares the schemas with.
 AGAINST ?= .git\#ref=HEAD~1
@@ -94,6 +94,14 @@ bench: ## Run the benchmarks that match BENCH in PACKAGES
 .PHONY: bench-e2e
 bench-e2e: ## Measure whole jobs beside a bare read of the same topic (Linux; flags in BENCHFLAGS)
 	go run ./submitter/e2e/bench $(BENCHFLAGS)
+
+.PHONY: bench-rescale
+bench-rescale: ## Measure for how long a job of a million groups publishes nothing while it rescales (Linux)
+	go run ./submitter/e2e/bench --rescales 20 $(BENCHFLAGS)
+
+.PHONY: bench-scale
+bench-scale: ## Measure a jobmanager beside 1,000 taskmanagers of 10 slots and 500 jobs (Linux)
+	go run ./submitter/e2e/bench --taskmanagers 1000 $(BENCHFLAGS)
 
 .PHONY: demo
 demo: ## Run a whole cluster with sample data in one process; the UI is on port 8081

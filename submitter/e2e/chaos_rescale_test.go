@@ -201,7 +201,7 @@ func (r *rescaleTrial) settled(ctx context.Context, published *publications, beg
 	err := poll(ctx, 20*time.Millisecond, func() (bool, error) {
 		var job client.Job
 		if r.arena.get(ctx, "/jobs/"+r.job.id, &job) != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // it is asked again
 		}
 		if client.Terminal(job.State) {
 			return true, r.arena.failure(r.job, job.State)

@@ -258,13 +258,15 @@ func (m *master) follow(ctx context.Context, e jobfsm.Event) {
 
 // allRun reports whether every subtask of the attempt has begun to process.
 func (m *master) allRun() bool {
-	ids := subtaskIDs(m.program, m.parallelism())
-	for _, id := range ids {
-		if s := m.machine.Subtask(id); s != jobfsm.SubtaskRunning && s != jobfsm.SubtaskFinished {
-			return false
+	parallelism := m.parallelism()
+	for _, v := range m.program.Vertices {
+		for i := range parallelism {
+			if s := m.machine.Subtask(jobfsm.SubtaskID{VertexID: v.ID, Index: i}); s != jobfsm.SubtaskRunning && s != jobfsm.SubtaskFinished {
+				return false // mostly soon: it is asked at each change of each subtask
+			}
 		}
 	}
-	return len(ids) > 0
+	return parallelism > 0
 }
 
 // left tells the coordinator that the attempt is over, and the job perhaps too.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -69,25 +70,28 @@ func (p *process) stop() {
 	_ = p.command.Wait()                          // what it was for was judged already
 }
 
-// cluster is a jobmanager and a taskmanager of one slot.
+// cluster is a jobmanager and a taskmanager.
 type cluster struct {
 	jobManager, taskManager *process
 	client                  *client.Client
 	answered                time.Duration // from the jobmanager's start to its first answer
 }
 
-// startCluster starts the programs in bin, which work in dir.
-func startCluster(ctx context.Context, bin, dir string) (c *cluster, err error) {
+// freeAddress listens on a free port of the loopback interface.
+const freeAddress = "127.0.0.1:0"
+
+// startCluster starts the programs in bin, which work in dir, the jobmanager with more flags.
+func startCluster(ctx context.Context, bin, dir string, slots int, flags ...string) (c *cluster, err error) {
 	c = &cluster{}
 	defer func() {
 		if err != nil {
 			c.stop()
 		}
 	}()
-	const free = "127.0.0.1:0"
 	began := time.Now()
 	if c.jobManager, err = startProcess(ctx, filepath.Join(dir, "jobmanager.log"), filepath.Join(bin, "jobmanager"),
-		"--data-dir", filepath.Join(dir, "data"), "--rest-addr", free, "--rpc-addr", free, "--raft-addr", free, "--metrics-addr", free); err != nil {
+		append([]string{"--data-dir", filepath.Join(dir, "data"), "--rest-addr", freeAddress, "--rpc-addr", freeAddress, "--raft-addr", freeAddress,
+			"--metrics-addr", freeAddress}, flags...)...); err != nil {
 		return nil, err
 	}
 	if c.client, err = client.New(client.Config{Addresses: []string{c.jobManager.address("rest_addr")}, Timeout: time.Minute}); err != nil {
@@ -98,7 +102,8 @@ func startCluster(ctx context.Context, bin, dir string) (c *cluster, err error) 
 	}
 	c.answered = time.Since(began)
 	if c.taskManager, err = startProcess(ctx, filepath.Join(dir, "taskmanager.log"), filepath.Join(bin, "taskmanager"),
-		"--jobmanagers", c.jobManager.address("rpc_addr"), "--data-addr", free, "--metrics-addr", free); err != nil {
+		"--jobmanagers", c.jobManager.address("rpc_addr"), "--data-addr", freeAddress, "--metrics-addr", freeAddress,
+		"--slots", strconv.Itoa(slots)); err != nil {
 		return nil, err
 	}
 	return c, poll(ctx, 10*time.Millisecond, func() (bool, error) {

@@ -40,7 +40,7 @@ func (b *bench) printLatency(ctx context.Context, out io.Writer) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	c, err := startCluster(ctx, b.dir, b.dir)
+	c, err := startCluster(ctx, b.dir, b.dir, 1)
 	if err != nil {
 		return err
 	}

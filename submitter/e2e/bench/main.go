@@ -37,6 +37,11 @@ type settings struct {
 	json    bool
 	latency time.Duration
 	rate    int
+	// rescales and groups are those of printPauses.
+	rescales, groups int
+	// taskManagers, fleetJobs and interval are those of printScale.
+	taskManagers, fleetJobs int
+	interval                time.Duration
 }
 
 func main() { os.Exit(exitCode()) } //nolint:forbidigo // this is main
@@ -64,6 +69,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&s.jobs, "jobs", "passthrough,reference,aggregates,groups", "jobs to run; JOB@INTERVAL takes checkpoints that often, such as reference@10s,reference@1h")
 	flags.DurationVar(&s.latency, "latency", 0, "measure for so long, in place of the jobs, how long after a window's end its rows are in a finished file")
 	flags.IntVar(&s.rate, "rate", 50_000, "records a second for --latency")
+	flags.IntVar(&s.rescales, "rescales", 0, "have taskmanagers join, leave and die so often, in place of the jobs, and measure for how long nothing is published")
+	flags.IntVar(&s.groups, "groups", 1_000_000, "groups of the job for --rescales")
+	flags.IntVar(&s.taskManagers, "taskmanagers", 0, "measure a jobmanager beside so many taskmanagers of 10 slots that run nothing, in place of the jobs")
+	flags.IntVar(&s.fleetJobs, "fleet-jobs", 500, "jobs for --taskmanagers, which take all slots")
+	flags.DurationVar(&s.interval, "interval", time.Hour, "between the checkpoints of each job for --taskmanagers")
 	flags.StringVar(&s.profile, "profile", "", "directory for CPU and heap profiles of the taskmanager; none takes none")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
 	if err := flags.Parse(args); err != nil {
@@ -80,6 +90,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	b := &bench{settings: s, dir: dir, topic: fmt.Sprintf("pencere-bench-%d", time.Now().UnixNano())}
 	if s.latency > 0 {
 		return b.printLatency(ctx, out)
+	}
+	if s.taskManagers > 0 {
+		return b.printScale(ctx, out)
+	}
+	if s.rescales > 0 {
+		return b.printPauses(ctx, out)
 	}
 	results, err := b.measure(ctx)
 	if err != nil {
@@ -173,7 +189,7 @@ func (b *bench) runJob(ctx context.Context, job, dir string) (r result, err erro
 	if r.Bare, err = measureBareRead(ctx, b.kafka, b.topic, b.records); err != nil {
 		return r, err
 	}
-	c, err := startCluster(ctx, b.dir, dir)
+	c, err := startCluster(ctx, b.dir, dir, 1)
 	if err != nil {
 		return r, err
 	}
