@@ -269,7 +269,7 @@ func checkValue(t *testing.T, name string, s shape, text string) {
 
 // allocate makes room for every optional part of the job.
 func allocate(w *walker) {
-	for _, begin := range []mapping{kafkaFields, windowFields, csvFields, watermarkFields, deadLetterFields, deadLetterFiles, deadLetterTopic, kafkaSinkFields, httpFields, httpAuthFields} {
+	for _, begin := range []mapping{kafkaFields, windowFields, csvFields, watermarkFields, deadLetterFields, deadLetterFiles, deadLetterTopic, kafkaSinkFields, mongoSinkFields, httpFields, httpAuthFields} {
 		begin.begin(&w.job)
 	}
 }

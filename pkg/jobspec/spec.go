@@ -31,9 +31,10 @@ var spec = mapping{fields: []field{
 	{name: "window", doc: "groups rows by event time and columns; without it rows pass one by one", shape: windowFields},
 	{name: "select", doc: "the columns of the result, in order: a name, 'expression AS name', or {name: expression}; all of them when left out",
 		shape: selection{}},
-	{name: "sink", required: true, doc: "where the result goes", shape: mapping{oneOf: []string{"csv", "kafka"}, fields: []field{
+	{name: "sink", required: true, doc: "where the result goes", shape: mapping{oneOf: []string{"csv", "kafka", "mongodb"}, fields: []field{
 		{name: "csv", doc: "part files of CSV, under the names of Flink's csv options", shape: csvFields},
 		{name: "kafka", doc: "a topic of a Kafka cluster", shape: kafkaSinkFields},
+		{name: "mongodb", doc: "a collection of a MongoDB", shape: mongoSinkFields},
 	}}},
 	{name: "dead_letters", doc: "where records go that on_error: dead_letter and late: dead_letter hand over, as they came, with their place and the reason",
 		shape: deadLetterFields},

@@ -71,7 +71,7 @@ var (
 	// impureImports are the packages, each with all below it, through which the world outside comes in.
 	impureImports = []string{
 		"net", "os", "log", "syscall", "crypto/rand",
-		"google.golang.org/grpc", "github.com/twmb/franz-go", "github.com/hashicorp/raft",
+		"google.golang.org/grpc", "github.com/twmb/franz-go", "github.com/hashicorp/raft", "go.mongodb.org/mongo-driver/v2/mongo",
 	}
 
 	// pureImports are exceptions to impureImports: they work on text alone.

@@ -170,15 +170,27 @@ func (c *compiler) checkOptions(path string, options map[string]string, parse fu
 }
 
 func (c *compiler) checkSink() {
-	switch sink := c.job.Sink; {
-	case sink.CSV == nil && sink.Kafka == nil:
-		c.add("sink.csv", "the job has no sink; set sink.csv or sink.kafka")
-	case sink.CSV != nil && sink.Kafka != nil:
-		c.add("sink.kafka", "csv and kafka exclude each other; keep one")
+	sink := c.job.Sink
+	var set []string
+	for _, connector := range []struct {
+		name  string
+		isSet bool
+	}{{"csv", sink.CSV != nil}, {"kafka", sink.Kafka != nil}, {"mongodb", sink.MongoDB != nil}} {
+		if connector.isSet {
+			set = append(set, connector.name)
+		}
+	}
+	switch {
+	case len(set) == 0:
+		c.add("sink.csv", "the job has no sink; set sink.csv, sink.kafka or sink.mongodb")
+	case len(set) > 1:
+		c.add("sink."+set[1], "%s exclude each other; keep one", strings.Join(set, " and "))
 	case sink.CSV != nil:
 		c.checkFiles(sink.CSV)
-	default:
+	case sink.Kafka != nil:
 		c.checkKafkaSink(sink.Kafka)
+	default:
+		c.checkMongoSink(sink.MongoDB)
 	}
 }
 

@@ -87,6 +87,14 @@ func drawJob(t *rapid.T) plan.Job {
 			RollSize: rapid.Int64().Draw(t, "roll size"), RollInterval: duration.Draw(t, "roll interval"),
 		}
 	}
+	if rapid.Bool().Draw(t, "mongodb") {
+		job.Sink.MongoDB = &plan.MongoSink{
+			URI: rapid.String().Draw(t, "uri"), Database: rapid.String().Draw(t, "database"), Collection: rapid.String().Draw(t, "collection"),
+			Mode: plan.MongoMode(rapid.String().Draw(t, "mode")), ID: rapid.String().Draw(t, "id"), Document: rapid.String().Draw(t, "document"),
+			OnError:       plan.OnError(rapid.String().Draw(t, "refused")),
+			BulkDocuments: rapid.Int().Draw(t, "bulk"), BulkInterval: duration.Draw(t, "bulk interval"),
+		}
+	}
 	if rapid.Bool().Draw(t, "dead letters") {
 		job.DeadLetters = &plan.DeadLetters{}
 	}

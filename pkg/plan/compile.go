@@ -49,6 +49,7 @@ func (c *compiler) compileRows() {
 	}
 	c.results(result, rows)
 	c.record(result, rows)
+	c.document(result, rows)
 }
 
 // scope is what an expression can name.

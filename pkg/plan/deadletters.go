@@ -13,6 +13,8 @@ func (j *Job) deadLetterUser() string {
 		return "source.on_error"
 	case j.Window != nil && j.Window.Late == LateDeadLetter:
 		return "window.late"
+	case j.Window == nil && j.Sink.MongoDB != nil && j.Sink.MongoDB.OnError == OnErrorDeadLetter:
+		return "sink.mongodb.on_error"
 	default:
 		return ""
 	}
@@ -25,7 +27,7 @@ func (c *compiler) checkDeadLetters() {
 		c.add(user, "dead letters have nowhere to go; add a dead_letters block, such as dead_letters: {csv: {path: dead_letters}}")
 	case d == nil:
 	case user == "":
-		c.add("dead_letters", "nothing is handed to the dead letters; set source.on_error or window.late to dead_letter, or leave this out")
+		c.add("dead_letters", "nothing is handed to the dead letters; set source.on_error, window.late or sink.mongodb.on_error to dead_letter, or leave this out")
 	case d.CSV != nil && d.Kafka != nil:
 		c.add("dead_letters.kafka", "csv and kafka exclude each other; keep one")
 	case d.CSV != nil:

@@ -30,7 +30,7 @@ type Job struct {
 	// Select are the columns of the result, in order; empty means all columns of the rows or of the window.
 	Select []NamedExpr
 	Sink   Sink
-	// DeadLetters take what Source.OnError and Window.Late hand over; nil when neither does.
+	// DeadLetters take what Source.OnError, Window.Late and MongoSink.OnError hand over; nil when none does.
 	DeadLetters *DeadLetters
 	Checkpoint  Checkpoint
 	Restart     RestartStrategy
@@ -154,8 +154,9 @@ const (
 
 // Sink says where the result goes. Just one of the connectors is set.
 type Sink struct {
-	CSV   *CSVSink
-	Kafka *KafkaSink
+	CSV     *CSVSink
+	Kafka   *KafkaSink
+	MongoDB *MongoSink
 }
 
 // CSVSink writes part files of CSV.

@@ -25,6 +25,7 @@ type Program struct {
 	Select     []*expr.Program // over Window.Result, or Rows without a window; nil passes their columns on as they are
 	Sink       sqltype.Schema  // the row type that is written
 	Record     *RecordProgram  // what a Kafka sink writes beside the row; nil for others
+	DocumentID *expr.Program   // the _id of a MongoDB sink's documents, over what Select reads; nil takes the record's place
 	Vertices   []Vertex        // in the order of the data: source first
 }
 

@@ -50,10 +50,14 @@ func (s Source) title() string {
 
 // title names what the sink writes.
 func (s Sink) title() string {
-	if s.Kafka != nil {
+	switch {
+	case s.Kafka != nil:
 		return s.Kafka.Topic
+	case s.MongoDB != nil:
+		return s.MongoDB.Database + "." + s.MongoDB.Collection
+	default:
+		return "csv"
 	}
-	return "csv"
 }
 
 // numbering gives operators their numbers.

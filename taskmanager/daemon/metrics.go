@@ -127,9 +127,10 @@ func (c reportCollector) Collect(to chan<- prometheus.Metric) {
 		ref, m := report.GetSubtask(), report.GetMetrics()
 		job, vertex, index := ref.GetJobId(), ref.GetVertexId(), strconv.Itoa(int(ref.GetSubtaskIndex()))
 		subtaskMetrics.Collect(to, observed[*controlv1.SubtaskMetrics]{m, now}, job, vertex, index)
-		late := m.GetLateDeadLetters()
+		late, refused := m.GetLateDeadLetters(), m.GetRefusedDeadLetters()
 		deadLetterMetrics.Collect(to, late, job, vertex, index, "late")
-		deadLetterMetrics.Collect(to, m.GetDeadLetteredRecords()-late, job, vertex, index, "undecodable")
+		deadLetterMetrics.Collect(to, refused, job, vertex, index, "refused")
+		deadLetterMetrics.Collect(to, m.GetDeadLetteredRecords()-late-refused, job, vertex, index, "undecodable")
 	}
 	for key, split := range splitsOf(reports) {
 		splitMetrics.Collect(to, observed[*controlv1.SplitReport]{split, now}, key.jobID, key.topic, strconv.Itoa(int(key.partition)))

@@ -34,7 +34,7 @@ func TestSubtaskMetrics(t *testing.T) {
 	none := &controlv1.SubtaskMetrics{OutputWatermark: math.MinInt64}
 	c := shown(
 		report(0, 2, &controlv1.SubtaskMetrics{
-			RecordsIn: 7, BackpressuredMs: 1500, OutputWatermark: 9500, DeadLetteredRecords: 3, LateDeadLetters: 1, FilesPublished: 2, RowsPublished: 6,
+			RecordsIn: 7, BackpressuredMs: 1500, OutputWatermark: 9500, DeadLetteredRecords: 7, LateDeadLetters: 1, RefusedDeadLetters: 4, FilesPublished: 2, RowsPublished: 6,
 		}),
 		report(0, 1, &controlv1.SubtaskMetrics{RecordsIn: 99, OutputWatermark: math.MaxInt64}), // ends while its successor begins
 		report(1, 2, none))
@@ -47,6 +47,8 @@ func TestSubtaskMetrics(t *testing.T) {
 		# TYPE pencere_subtask_dead_lettered_records_total counter
 		pencere_subtask_dead_lettered_records_total{job_id="j",reason="late",subtask_index="0",vertex_id="v"} 1
 		pencere_subtask_dead_lettered_records_total{job_id="j",reason="late",subtask_index="1",vertex_id="v"} 0
+		pencere_subtask_dead_lettered_records_total{job_id="j",reason="refused",subtask_index="0",vertex_id="v"} 4
+		pencere_subtask_dead_lettered_records_total{job_id="j",reason="refused",subtask_index="1",vertex_id="v"} 0
 		pencere_subtask_dead_lettered_records_total{job_id="j",reason="undecodable",subtask_index="0",vertex_id="v"} 2
 		pencere_subtask_dead_lettered_records_total{job_id="j",reason="undecodable",subtask_index="1",vertex_id="v"} 0
 		# HELP pencere_subtask_records_in_total Records or rows that came in.

@@ -64,6 +64,8 @@ type subtask struct {
 	reportedMs int64 // when metrics came
 	splits     []view.Split
 	windows    []view.Window
+
+	sinkTrouble view.Trouble
 }
 
 func (s *subtask) enter(to jobfsm.SubtaskState, now int64) {
@@ -248,7 +250,7 @@ func (s *subtask) view() view.Subtask {
 	shown := view.Subtask{
 		Index: s.id.Index, Attempt: s.attempt, State: s.state, Since: maps.Clone(s.since), Start: s.since[jobfsm.SubtaskDeploying],
 		TaskManagerID: s.slot.TaskManager.ID, Endpoint: s.slot.TaskManager.DataAddress,
-		Metrics: s.metrics, Splits: slices.Clone(s.splits), Windows: slices.Clone(s.windows),
+		Metrics: s.metrics, Splits: slices.Clone(s.splits), Windows: slices.Clone(s.windows), SinkTrouble: s.sinkTrouble,
 	}
 	if s.state.Terminal() {
 		shown.End = s.since[s.state]

@@ -165,6 +165,7 @@ func (m *master) subtaskReport(r *controlv1.SubtaskReport) {
 			Start: w.GetStartMs(), End: w.GetEndMs(), FiresAt: eventtime.Watermark(w.GetFiresAt()), Groups: w.GetGroups(),
 		})
 	}
+	t.sinkTrouble = view.Trouble{Reason: r.GetSinkTrouble(), Ms: r.GetSinkTroubleMs()}
 	m.state.open[id] = nil
 	for _, file := range r.GetOpenFiles() {
 		m.state.open[id] = append(m.state.open[id], viewFile(id, file))

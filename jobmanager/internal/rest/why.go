@@ -41,7 +41,7 @@ func (s *server) why(r *http.Request) (any, error) {
 func factsOf(j view.Job, now int64) why.Facts {
 	f := why.Facts{
 		Now: now, Status: j.Status, StatusSince: j.Since[j.Status], Notice: j.Notice, Parallelism: j.Parallelism, Running: allRun(j),
-		Restarts: j.Restarts, Imbalance: j.Imbalance, Source: sourceOf(j), Where: j.Plan.Where,
+		Restarts: j.Restarts, Imbalance: j.Imbalance, Source: sourceOf(j), Sink: sinkOf(j), Where: j.Plan.Where,
 		Vertices: []why.Vertex{}, Splits: []why.Split{}, Records: recordsOf(j), Checkpoints: checkpointFacts(j.Checkpoints),
 	}
 	if i := slices.IndexFunc(j.Failures, func(f view.Failure) bool { return !f.Rescale }); i >= 0 {
@@ -103,6 +103,26 @@ func sourceOf(j view.Job) why.Source {
 		source.Zoned = isInstant(j.Plan, w.Column)
 	}
 	return source
+}
+
+// sinkOf has the longest trouble of a subtask.
+func sinkOf(j view.Job) (sink why.Sink) {
+	switch to := j.Plan.Sink; {
+	case to.Kafka != nil:
+		sink.Kind, sink.Name = why.SinkKafka, to.Kafka.Topic
+	case to.MongoDB != nil:
+		sink.Kind, sink.Name = why.SinkMongoDB, to.MongoDB.Database+"."+to.MongoDB.Collection
+	case to.CSV != nil:
+		sink.Kind, sink.Name = why.SinkCSV, to.CSV.Path
+	}
+	for _, v := range j.Vertices {
+		for _, sub := range v.Subtasks {
+			if sub.SinkTrouble.Reason != "" && sub.SinkTrouble.Ms >= sink.TroubleFor {
+				sink.Trouble, sink.TroubleFor = sub.SinkTrouble.Reason, sub.SinkTrouble.Ms
+			}
+		}
+	}
+	return sink
 }
 
 // isInstant reports whether a column of the source is an instant and no wall clock.

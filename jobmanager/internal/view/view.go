@@ -67,6 +67,7 @@ type Subtask struct {
 	Metrics       Metrics
 	Splits        []Split
 	Windows       []Window // that fire next, the soonest first; Metrics.OpenWindows counts all
+	SinkTrouble   Trouble
 }
 
 // Metrics are counters since the attempt began, and gauges. Watermarks are eventtime.None before the first.
@@ -179,6 +180,12 @@ type Split struct {
 	Watermark eventtime.Watermark
 	Idle      bool
 	SilentMs  int64 // for how long no record has come
+}
+
+// Trouble says why a sink has written nothing for so long. Without a reason there is none.
+type Trouble struct {
+	Reason string
+	Ms     int64
 }
 
 // Window is a window that has not fired. Start and End are on the wall clock by which windows are cut, in ms since 1970.

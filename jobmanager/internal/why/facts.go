@@ -21,6 +21,7 @@ type Facts struct {
 	Failure     *Failure    `json:"last-failure"` // the newest; nil without one
 	Imbalance   string      `json:"ledger-imbalance"`
 	Source      Source      `json:"source"`
+	Sink        Sink        `json:"sink"`
 	Where       string      `json:"where"`       // the condition of the job; "" for none
 	WindowSize  int64       `json:"window-size"` // 0 without a window
 	Vertices    []Vertex    `json:"vertices"`    // from the source on
@@ -64,6 +65,25 @@ type Source struct {
 	// Partitions is how many there are known to be; those that no taskmanager has reported are not among the splits.
 	Partitions int `json:"partitions"`
 }
+
+// Sink is what the job writes to.
+type Sink struct {
+	Kind SinkKind `json:"kind"`
+	Name string   `json:"name"` // the directory, the topic, or database and collection
+	// Trouble says why it has written nothing for TroubleFor; "" when it writes.
+	Trouble    string `json:"trouble"`
+	TroubleFor int64  `json:"trouble-for"`
+}
+
+// SinkKind names a connector.
+type SinkKind string
+
+// The sinks.
+const (
+	SinkCSV     SinkKind = "csv"
+	SinkKafka   SinkKind = "kafka"
+	SinkMongoDB SinkKind = "mongodb"
+)
 
 // Vertex is an operator chain. The times are those of its subtask that has the most of each, in ms of each second.
 type Vertex struct {

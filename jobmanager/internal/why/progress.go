@@ -49,6 +49,7 @@ func lastOnes(n int) string {
 
 // pace is about a job that is slower than its input.
 func (e *explainer) pace() {
+	e.sinkTrouble()
 	e.pressure()
 	e.unread()
 	e.lag()
@@ -74,11 +75,28 @@ func (e *explainer) pressure() {
 	}
 }
 
-// sinkPressure is about the last vertex, which nothing but the brokers of a sink's topic holds up.
+// sinkTrouble is about a sink that cannot write.
+func (e *explainer) sinkTrouble() {
+	if e.Sink.Trouble == "" || len(e.Vertices) == 0 {
+		return
+	}
+	e.addAbout(e.Vertices[len(e.Vertices)-1], Problem, SinkUnreachable,
+		fmt.Sprintf("The sink has written nothing to %s for %s: %s.", e.Sink.Name, span(e.Sink.TroubleFor), e.Sink.Trouble),
+		"See that the servers of sink.mongodb.uri run and can be reached from the taskmanagers. Nothing is lost: the job waits for them.")
+}
+
+// sinkPressure is about the last vertex, which nothing but what its sink writes to holds up.
 func (e *explainer) sinkPressure(v Vertex) {
 	severity := Note
 	if v.Backpressured >= 950 {
 		severity = Problem
+	}
+	if e.Sink.Kind == SinkMongoDB {
+		if e.Sink.Trouble == "" {
+			e.addAbout(v, Note, Backpressure, fmt.Sprintf("%s waits %.0f %% of its time for MongoDB.", v.Name, percent(v.Backpressured)),
+				"More slots write more at once, and so does a larger sink.mongodb.bulk.documents; else see what the database is busy with.")
+		}
+		return
 	}
 	e.addAbout(v, severity, Backpressure, fmt.Sprintf("%s waits %.0f %% of its time for the brokers of the topic that it writes to.", v.Name, percent(v.Backpressured)),
 		"Look whether all brokers of sink.kafka.brokers are there. A commit that takes longer than 30 s restarts the job, which then waits for the brokers.")

@@ -156,6 +156,8 @@ func apply(f *why.Facts, w words, fields []string) {
 		w.job(f)
 	case "source":
 		w.source(&f.Source)
+	case "sink":
+		f.Sink = why.Sink{Kind: why.SinkKind(fields[1]), Name: w.text("name"), Trouble: w.text("trouble"), TroubleFor: w.ms("for")}
 	case "slots":
 		f.Slots = why.Slots{TaskManagers: int(w.number("taskmanagers")), Total: int(w.number("total")), Free: int(w.number("free"))}
 	case "failure":

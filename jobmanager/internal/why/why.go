@@ -34,6 +34,7 @@ const (
 	NoSlots           Kind = "no-slots"
 	Restarting        Kind = "restarting"
 	Unreachable       Kind = "source-unreachable"
+	SinkUnreachable   Kind = "sink-unreachable"
 	Starting          Kind = "starting"
 	Imbalanced        Kind = "ledger-imbalance"
 	Restarted         Kind = "restarted"
@@ -61,7 +62,7 @@ const (
 )
 
 var kinds = []Kind{
-	Failed, Canceled, Finished, NoSlots, Restarting, Unreachable, Starting, Imbalanced, Restarted, NoPartitions, NoRecords, RecordsSkipped,
+	Failed, Canceled, Finished, NoSlots, Restarting, Unreachable, SinkUnreachable, Starting, Imbalanced, Restarted, NoPartitions, NoRecords, RecordsSkipped,
 	RecordsDead, RecordsLost, RowsFiltered, NoEventTime, RowsLate, WatermarkHeld, InputSilent, SplitStuck, CheckpointsFail, CheckpointSlow,
 	Unpublished, Backpressure, CatchingUp, NothingWrong, WindowOpen, SplitsIdle, FieldsIgnored, CheckpointsFailed,
 }

@@ -12,6 +12,7 @@ import (
 	"pencere/pkg/eventtime"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Output is what a chain ends in: the edges to the next vertex, or a sink.
@@ -39,6 +40,8 @@ type Origin struct {
 	Topic     string
 	Partition int32
 	Offsets   []int64 // of each row; valid during the call
+	// Records are those of the rows, for what may hand them to the dead letters; nil in other jobs. Valid during the call.
+	Records []*kgo.Record
 }
 
 // RecordError is an error about one record.
@@ -76,6 +79,7 @@ type Counters struct {
 	RowsWritten                              atomic.Int64
 	Lost                                     atomic.Int64 // gone before they could be read
 	BadDeadLetters, LateDeadLetters          atomic.Int64 // handed over because they could not be decoded, or came too late
+	RefusedDeadLetters                       atomic.Int64 // handed over because the sink could not write them
 	FilesPublished, RowsPublished            atomic.Int64 // of part files
 	InputWatermark, OutputWatermark          atomic.Int64 // ms
 	// Idle runs while the chain waits for input, Backpressured while it waits for room downstream.

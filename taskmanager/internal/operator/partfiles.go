@@ -29,6 +29,15 @@ type Target interface {
 	Close() error
 }
 
+// noFiles is the part of a Target that writes none.
+type noFiles struct{}
+
+// InWindow implements Target.
+func (noFiles) InWindow(int64, int64) {}
+
+// OpenFiles implements Target: there are none.
+func (noFiles) OpenFiles() []partfile.File { return nil }
+
 // partFiles are part files as a subtask's part in checkpoints publishes them.
 type partFiles struct {
 	name     string // in errors

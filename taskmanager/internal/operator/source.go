@@ -52,7 +52,7 @@ type Source struct {
 
 	offsets []int64       // of the rows in the decoder
 	bytes   int           // of the records in the decoder, as far as they are in its batch
-	records []*kgo.Record // of the rows in the decoder, when late ones are handed over
+	records []*kgo.Record // of the rows in the decoder, when rows may be handed over
 	keep    []int32
 }
 
@@ -176,7 +176,7 @@ func (s *Source) record(ctx context.Context, split int, r *kgo.Record) error {
 	s.metadata.append(r)
 	s.offsets = append(s.offsets, r.Offset)
 	s.bytes += len(r.Value) + s.metadata.size(r)
-	if s.keepsLate() {
+	if s.keepsLate() || s.keepsRefused() {
 		s.records = append(s.records, r)
 	}
 	return nil
@@ -209,6 +209,21 @@ func (s *Source) bad(ctx context.Context, split int, r *kgo.Record, err error) e
 	return s.dead.Add(ctx, DeadLetter{Topic: from.topic, Partition: from.partition, Record: r, Reason: err.Error()})
 }
 
+// TakeBack implements Refusals.
+func (s *Source) TakeBack(ctx context.Context, split int32, letter DeadLetter) error {
+	entry := s.ledger.Of(split)
+	entry.Emitted--
+	entry.DeadLettered++
+	s.counters.RefusedDeadLetters.Add(1)
+	return s.dead.Add(ctx, letter)
+}
+
+// keepsRefused reports whether rows that the sink cannot write are handed over.
+func (s *Source) keepsRefused() bool {
+	to := s.program.Job.Sink.MongoDB
+	return s.program.Window == nil && to != nil && to.OnError == plan.OnErrorDeadLetter
+}
+
 func (s *Source) keepsLate() bool {
 	return s.program.Window != nil && s.program.Job.Window.Late == plan.LateDeadLetter
 }
@@ -223,7 +238,7 @@ func (s *Source) flush(ctx context.Context, split int) error {
 		return nil
 	}
 	from := s.splits[split]
-	rows := Rows{Origin: Origin{Split: from.number, Topic: from.topic, Partition: from.partition, Offsets: s.offsets}}
+	rows := Rows{Origin: Origin{Split: from.number, Topic: from.topic, Partition: from.partition, Offsets: s.offsets, Records: s.records}}
 	defer func() {
 		clear(s.records)
 		s.offsets, s.records, s.bytes = s.offsets[:0], s.records[:0], 0
@@ -381,6 +396,9 @@ func (r *Rows) take(keep []int32, alloc memory.Allocator) {
 	all.Release()
 	for i, row := range keep {
 		r.Origin.Offsets[i] = r.Origin.Offsets[row]
+		if r.Origin.Records != nil {
+			r.Origin.Records[i] = r.Origin.Records[row]
+		}
 		if r.Starts != nil {
 			r.Starts[i] = r.Starts[row]
 		}

@@ -9,7 +9,6 @@ import (
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
-	"pencere/pkg/connector/partfile"
 	"pencere/pkg/expr"
 	"pencere/pkg/format/csv"
 	"pencere/pkg/format/json"
@@ -127,6 +126,7 @@ func (l lineless) AppendRow(dst []byte, batch arrow.RecordBatch, row int) ([]byt
 // kafkaTarget writes each row as a record.
 type kafkaTarget struct {
 	topic
+	noFiles
 	encoder  rowEncoder      // nil when the only column is the values
 	key      *expr.Evaluator // nil writes no keys
 	headers  []*expr.Evaluator
@@ -151,12 +151,6 @@ func NewKafkaSink(p *plan.Program, writer RecordWriter, counters *Counters, allo
 	}
 	return newSink(p, t, counters, alloc), nil
 }
-
-// InWindow implements Target.
-func (*kafkaTarget) InWindow(int64, int64) {}
-
-// OpenFiles implements Target: there are none.
-func (*kafkaTarget) OpenFiles() []partfile.File { return nil }
 
 // Write implements Target.
 func (t *kafkaTarget) Write(ctx context.Context, rows Rows, result arrow.RecordBatch) error {

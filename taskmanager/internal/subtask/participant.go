@@ -92,13 +92,13 @@ func (s *Subtask) newParticipant(sink *operator.Sink, commits *committer) *parti
 	return &participant{task: s, sink: sink, commits: commits, restored: s.restored, cuts: make(map[checkpoint.ID]cut)}
 }
 
-// state begins the state for a checkpoint: what every subtask has. counts are those since the attempt began.
-func (p *participant) state(ctx context.Context, counts ledger.Ledger) (checkpoint.State, error) {
+// state begins the state for a checkpoint: what every subtask has. counts returns those since the attempt began; it is asked when the sink
+// has said which of its rows it cannot write.
+func (p *participant) state(ctx context.Context, counts func() ledger.Ledger) (checkpoint.State, error) {
 	state := checkpoint.State{
 		Subtask: checkpoint.Subtask{VertexID: p.task.self.VertexID, Index: p.task.self.Index},
 		Ledger:  append(ledger.Ledger(nil), p.restored.Ledger...),
 	}
-	state.Ledger.Merge(counts)
 	var err error
 	if p.sink != nil {
 		state.Sink, err = p.sink.Prepare(ctx)
@@ -106,6 +106,7 @@ func (p *participant) state(ctx context.Context, counts ledger.Ledger) (checkpoi
 	if p.dead != nil && err == nil {
 		state.DeadLetters, err = p.dead.Prepare(ctx)
 	}
+	state.Ledger.Merge(counts())
 	return state, err
 }
 

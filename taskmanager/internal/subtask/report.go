@@ -27,13 +27,17 @@ func (s *Subtask) Report() *controlv1.SubtaskReport {
 			StartMs: o.Start, EndMs: o.End, FiresAt: int64(o.FiresAt), Groups: int64(o.Groups),
 		})
 	}
+	if s.troubled != nil {
+		trouble, lasts := s.troubled.Trouble()
+		r.SinkTrouble, r.SinkTroubleMs = trouble, lasts.Milliseconds()
+	}
 	return r
 }
 
 // Metrics returns the attempt's counters.
 func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 	c := s.counters
-	lateLetters := c.LateDeadLetters.Load()
+	lateLetters, refusedLetters := c.LateDeadLetters.Load(), c.RefusedDeadLetters.Load()
 	elapsed := s.host.Now().Sub(s.started).Milliseconds()
 	idle, blocked := c.Idle.Total().Milliseconds(), c.Backpressured.Total().Milliseconds()
 	return &controlv1.SubtaskMetrics{
@@ -44,8 +48,9 @@ func (s *Subtask) Metrics() *controlv1.SubtaskMetrics {
 		EmptyRecords: c.Empty.Load(), DroppedRecords: c.Dropped.Load(), IgnoredFields: c.IgnoredFields.Load(),
 		CollapsedRecords: c.Collapsed.Load(), OpenGroups: c.OpenGroups.Load(), OpenWindows: c.OpenWindows.Load(),
 		RowsWritten: c.RowsWritten.Load(), LostRecords: c.Lost.Load(),
-		DeadLetteredRecords: c.BadDeadLetters.Load() + lateLetters, LateDeadLetters: lateLetters,
-		FilesPublished: c.FilesPublished.Load(), RowsPublished: c.RowsPublished.Load(),
+		DeadLetteredRecords: c.BadDeadLetters.Load() + lateLetters + refusedLetters, LateDeadLetters: lateLetters,
+		RefusedDeadLetters: refusedLetters,
+		FilesPublished:     c.FilesPublished.Load(), RowsPublished: c.RowsPublished.Load(),
 	}
 }
 

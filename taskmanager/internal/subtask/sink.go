@@ -6,6 +6,7 @@ import (
 
 	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
+	"pencere/pkg/connector/mongodb"
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/format/csv"
 	"pencere/pkg/plan"
@@ -14,8 +15,11 @@ import (
 
 // openSink opens the end of the job in a subtask of the last vertex.
 func (s *Subtask) openSink(ctx context.Context) (*operator.Sink, error) {
-	if s.program.Job.Sink.Kafka == nil {
+	switch {
+	case s.program.Job.Sink.CSV != nil:
 		return s.openFiles()
+	case s.program.Job.Sink.MongoDB != nil:
+		return s.openCollection()
 	}
 	writer, err := s.openTopic(ctx, *s.program.Job.Sink.Kafka, "sink", s.restored.Sink.Transactions)
 	if err != nil {
@@ -26,6 +30,28 @@ func (s *Subtask) openSink(ctx context.Context) (*operator.Sink, error) {
 		writer.Close()
 	}
 	return sink, err
+}
+
+// openCollection opens the end of a job that writes to a MongoDB.
+func (s *Subtask) openCollection() (*operator.Sink, error) {
+	to := s.program.Job.Sink.MongoDB
+	config, err := mongodb.NewConfig(*to, to.Upserts(s.program.Window != nil))
+	if err != nil {
+		return nil, fmt.Errorf("open sink: %w", err)
+	}
+	writer, err := mongodb.Open(config)
+	if err != nil {
+		return nil, fmt.Errorf("open sink: %w", err)
+	}
+	sink, err := operator.NewMongoSink(s.program, writer, s.counters, s.host.Alloc)
+	if err != nil {
+		writer.Close()
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.troubled = writer
+	return sink, nil
 }
 
 // openTopic opens a writer, whose name within the job is that of what writes.

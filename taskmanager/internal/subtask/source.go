@@ -13,6 +13,7 @@ import (
 	"pencere/pkg/eventtime"
 	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/plan"
 	"pencere/taskmanager/internal/operator"
 )
 
@@ -78,6 +79,9 @@ func (s *Subtask) runSource(ctx context.Context) (err error) {
 	if r.dead != nil {
 		defer func() { err = errors.Join(err, r.dead.Close()) }()
 		r.chain.HandOver(r.dead)
+	}
+	if to := s.program.Job.Sink.MongoDB; r.sink != nil && to != nil && to.OnError == plan.OnErrorDeadLetter {
+		r.sink.HandBack(r.chain)
 	}
 	splits := s.splitsOf(s.deploy.GetSplits())
 	if r.reader, err = s.openReader(s.program.Job.Source, splits); err != nil {
@@ -237,7 +241,7 @@ func (r *source) end(ctx context.Context) error {
 }
 
 func (r *source) state(ctx context.Context) (checkpoint.State, error) {
-	state, err := r.part.state(ctx, r.chain.Ledger())
+	state, err := r.part.state(ctx, r.chain.Ledger)
 	for i, s := range r.splits {
 		state.Splits = append(state.Splits, checkpoint.Split{
 			Number: s.number, Topic: s.Topic, Partition: s.Partition, Next: s.next, Stop: s.Stop,

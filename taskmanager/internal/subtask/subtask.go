@@ -16,6 +16,7 @@ import (
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/failpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
+	"pencere/pkg/ledger"
 	"pencere/pkg/plan"
 	"pencere/pkg/window"
 	"pencere/taskmanager/internal/exchange"
@@ -68,8 +69,12 @@ type Subtask struct {
 
 	openReader func(plan.Source, []checkpoint.Split) (reader, error)
 
-	mu     sync.Mutex
-	reader reader             // of a source, once open
+	mu       sync.Mutex
+	reader   reader // of a source, once open
+	troubled interface {
+		// Trouble says why the sink waits, and for how long; "" when it does not.
+		Trouble() (string, time.Duration)
+	} // of a last vertex whose sink can tell, once open
 	files  []partfile.File    // of a last vertex: those that are not published, as of a moment ago
 	added  []checkpoint.Split // not taken by the loop yet
 	splits []splitView        // of a source, as of the last loop
@@ -286,7 +291,7 @@ func (w *windowLoop) element(ctx context.Context, input int, e exchange.Element)
 func (w *windowLoop) snapshot(ctx context.Context) (checkpoint.State, *window.Snapshot, error) {
 	failpoint.Hit(failpoint.BeforeSnapshot)
 	snapshot, counts := w.chain.Snapshot()
-	state, err := w.part.state(ctx, counts)
+	state, err := w.part.state(ctx, func() ledger.Ledger { return counts })
 	if err != nil {
 		snapshot.Release()
 		return state, nil, err

@@ -2263,7 +2263,10 @@ type SubtaskReport struct {
 	// open_files are the part files that are not finished.
 	OpenFiles []*PartFile `protobuf:"bytes,4,rep,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
 	// open_windows are those of a keyed subtask that fire next, the soonest first. SubtaskMetrics counts all.
-	OpenWindows   []*OpenWindow `protobuf:"bytes,5,rep,name=open_windows,json=openWindows,proto3" json:"open_windows,omitempty"`
+	OpenWindows []*OpenWindow `protobuf:"bytes,5,rep,name=open_windows,json=openWindows,proto3" json:"open_windows,omitempty"`
+	// sink_trouble says why the sink has written nothing for sink_trouble_ms. Empty when it writes.
+	SinkTrouble   string `protobuf:"bytes,8,opt,name=sink_trouble,json=sinkTrouble,proto3" json:"sink_trouble,omitempty"`
+	SinkTroubleMs int64  `protobuf:"varint,9,opt,name=sink_trouble_ms,json=sinkTroubleMs,proto3" json:"sink_trouble_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2331,6 +2334,20 @@ func (x *SubtaskReport) GetOpenWindows() []*OpenWindow {
 		return x.OpenWindows
 	}
 	return nil
+}
+
+func (x *SubtaskReport) GetSinkTrouble() string {
+	if x != nil {
+		return x.SinkTrouble
+	}
+	return ""
+}
+
+func (x *SubtaskReport) GetSinkTroubleMs() int64 {
+	if x != nil {
+		return x.SinkTroubleMs
+	}
+	return 0
 }
 
 // OpenWindow is a window that has not fired.
@@ -2434,10 +2451,12 @@ type SubtaskMetrics struct {
 	// files_published counts part files that have their final names, rows_published their rows.
 	FilesPublished int64 `protobuf:"varint,22,opt,name=files_published,json=filesPublished,proto3" json:"files_published,omitempty"`
 	RowsPublished  int64 `protobuf:"varint,23,opt,name=rows_published,json=rowsPublished,proto3" json:"rows_published,omitempty"`
-	// late_dead_letters are those of the dead_lettered_records that came too late; the others could not be decoded.
-	LateDeadLetters int64 `protobuf:"varint,24,opt,name=late_dead_letters,json=lateDeadLetters,proto3" json:"late_dead_letters,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// late_dead_letters are those of the dead_lettered_records that came too late, refused_dead_letters those that the sink could not
+	// write; the others could not be decoded.
+	LateDeadLetters    int64 `protobuf:"varint,24,opt,name=late_dead_letters,json=lateDeadLetters,proto3" json:"late_dead_letters,omitempty"`
+	RefusedDeadLetters int64 `protobuf:"varint,25,opt,name=refused_dead_letters,json=refusedDeadLetters,proto3" json:"refused_dead_letters,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *SubtaskMetrics) Reset() {
@@ -2634,6 +2653,13 @@ func (x *SubtaskMetrics) GetRowsPublished() int64 {
 func (x *SubtaskMetrics) GetLateDeadLetters() int64 {
 	if x != nil {
 		return x.LateDeadLetters
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetRefusedDeadLetters() int64 {
+	if x != nil {
+		return x.RefusedDeadLetters
 	}
 	return 0
 }
@@ -2899,20 +2925,22 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x0fheap_used_bytes\x18\x02 \x01(\x03R\rheapUsedBytes\x12(\n" +
 	"\x10heap_limit_bytes\x18\x03 \x01(\x03R\x0eheapLimitBytes\x12%\n" +
 	"\x0eresident_bytes\x18\x04 \x01(\x03R\rresidentBytes\x12=\n" +
-	"\bsubtasks\x18\x05 \x03(\v2!.pencere.control.v1.SubtaskReportR\bsubtasks\"\xc0\x02\n" +
+	"\bsubtasks\x18\x05 \x03(\v2!.pencere.control.v1.SubtaskReportR\bsubtasks\"\x8b\x03\n" +
 	"\rSubtaskReport\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12<\n" +
 	"\ametrics\x18\x02 \x01(\v2\".pencere.control.v1.SubtaskMetricsR\ametrics\x127\n" +
 	"\x06splits\x18\x03 \x03(\v2\x1f.pencere.control.v1.SplitReportR\x06splits\x12;\n" +
 	"\n" +
 	"open_files\x18\x04 \x03(\v2\x1c.pencere.control.v1.PartFileR\topenFiles\x12A\n" +
-	"\fopen_windows\x18\x05 \x03(\v2\x1e.pencere.control.v1.OpenWindowR\vopenWindows\"q\n" +
+	"\fopen_windows\x18\x05 \x03(\v2\x1e.pencere.control.v1.OpenWindowR\vopenWindows\x12!\n" +
+	"\fsink_trouble\x18\b \x01(\tR\vsinkTrouble\x12&\n" +
+	"\x0fsink_trouble_ms\x18\t \x01(\x03R\rsinkTroubleMs\"q\n" +
 	"\n" +
 	"OpenWindow\x12\x19\n" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
 	"\x06end_ms\x18\x02 \x01(\x03R\x05endMs\x12\x19\n" +
 	"\bfires_at\x18\x03 \x01(\x03R\afiresAt\x12\x16\n" +
-	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\x8b\a\n" +
+	"\x06groups\x18\x04 \x01(\x03R\x06groups\"\xbd\a\n" +
 	"\x0eSubtaskMetrics\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
@@ -2941,7 +2969,8 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x15dead_lettered_records\x18\x15 \x01(\x03R\x13deadLetteredRecords\x12'\n" +
 	"\x0ffiles_published\x18\x16 \x01(\x03R\x0efilesPublished\x12%\n" +
 	"\x0erows_published\x18\x17 \x01(\x03R\rrowsPublished\x12*\n" +
-	"\x11late_dead_letters\x18\x18 \x01(\x03R\x0flateDeadLetters\"\x95\x02\n" +
+	"\x11late_dead_letters\x18\x18 \x01(\x03R\x0flateDeadLetters\x120\n" +
+	"\x14refused_dead_letters\x18\x19 \x01(\x03R\x12refusedDeadLetters\"\x95\x02\n" +
 	"\vSplitReport\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
