@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/fleet"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -67,13 +68,13 @@ func (b *bench) printScale(ctx context.Context, out io.Writer) error {
 	}
 	defer s.client.Close()
 	began := time.Now()
-	s.fleet = startFleet(ctx, p.address("rpc_addr"), b.taskManagers, scaleSlots)
-	defer s.fleet.running.Wait()
+	s.fleet = fleet.Start(ctx, p.address("rpc_addr"), b.taskManagers, scaleSlots)
+	defer s.fleet.Wait()
 	defer cancel(nil)
 	if err := poll(ctx, 10*time.Millisecond, func() (bool, error) {
 		overview, err := s.client.Overview(ctx)
 		if err == nil {
-			err = s.fleet.failed()
+			err = s.fleet.Err()
 		}
 		return overview.TaskManagers == b.taskManagers, err
 	}); err != nil {
@@ -101,7 +102,7 @@ type scale struct {
 	broker     string
 	jobManager *process
 	client     *client.Client
-	fleet      *fleet
+	fleet      *fleet.Fleet
 	out        io.Writer
 }
 
@@ -118,12 +119,12 @@ func (s *scale) measure(ctx context.Context) error {
 		}
 	}
 	submitted := time.Since(began)
-	want := s.fleet.deployed.Load()
+	want := s.fleet.Deployed()
 	if err := s.awaitSlots(ctx, s.taskManagers*scaleSlots-each*(s.fleetJobs-1)); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, "%d jobs of parallelism %d submitted in %.1f s, one after the other; all run %.1f s after the first (%d subtasks)\n",
-		s.fleetJobs-1, each, submitted.Seconds(), time.Since(began).Seconds(), s.fleet.deployed.Load()-want)
+		s.fleetJobs-1, each, submitted.Seconds(), time.Since(began).Seconds(), s.fleet.Deployed()-want)
 	if err := s.alone(ctx); err != nil {
 		return err
 	}
@@ -163,12 +164,12 @@ func (s *scale) schedule(ctx context.Context, name, spec string, parallelism, su
 	if err != nil {
 		return "", err
 	}
-	before, began := s.fleet.deployed.Load(), time.Now()
+	before, began := s.fleet.Deployed(), time.Now()
 	id, err := s.submit(ctx, name, spec, parallelism)
 	if err != nil {
 		return "", err
 	}
-	err = poll(ctx, time.Millisecond, func() (bool, error) { return s.fleet.deployed.Load() >= before+int64(subtasks), s.fleet.failed() })
+	err = poll(ctx, time.Millisecond, func() (bool, error) { return s.fleet.Deployed() >= before+int64(subtasks), s.fleet.Err() })
 	if err != nil {
 		return "", err
 	}
@@ -199,7 +200,7 @@ func (s *scale) awaitSlots(ctx context.Context, free int) error {
 	return poll(ctx, 10*time.Millisecond, func() (bool, error) {
 		overview, err := s.client.Overview(ctx)
 		if err == nil {
-			err = s.fleet.failed()
+			err = s.fleet.Err()
 		}
 		return overview.SlotsAvailable == free, err
 	})
@@ -230,6 +231,9 @@ func (s *scale) rest(ctx context.Context) error {
 	peak, err := memoryOf(s.jobManager.pid(), residentPeak)
 	if err != nil {
 		return err
+	}
+	if aborts := s.fleet.Aborts(); aborts > 0 {
+		return fmt.Errorf("subtasks were told %d times that a checkpoint will not be", aborts)
 	}
 	_, err = fmt.Fprintf(s.out, "at rest, with a checkpoint of each job every %s: %.1f %% of one core; memory %.0f MiB, at most %.0f MiB\n",
 		s.interval, share*100, resident, peak)

@@ -246,7 +246,7 @@ func (c *Cluster) AddTaskManager() (stop func(), err error) {
 // StartTaskManager starts a further taskmanager.
 func (c *Cluster) StartTaskManager() (TaskManager, error) {
 	d, err := taskmanager.New(taskmanager.Config{
-		JobManagers: c.rpcAddrs(), Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
+		JobManagers: c.RPCAddrs(), Slots: c.cfg.SlotsEach, DataAddr: loopback, Version: version.String(),
 		Log: c.cfg.Log.With("program", "taskmanager"),
 	})
 	if err != nil {
@@ -331,7 +331,8 @@ func (c *Cluster) RestAddrs() (all []string) {
 	return all
 }
 
-func (c *Cluster) rpcAddrs() (all []string) {
+// RPCAddrs returns host:port of gRPC at each jobmanager.
+func (c *Cluster) RPCAddrs() (all []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, j := range c.jobManagers {

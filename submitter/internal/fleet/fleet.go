@@ -1,4 +1,6 @@
-package main
+// Package fleet is many taskmanagers that speak the protocol and run nothing, to see how a jobmanager does beside more of them than fit on
+// a machine.
+package fleet
 
 import (
 	"context"
@@ -17,25 +19,34 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// fleet is many taskmanagers that speak the protocol and run nothing: a subtask runs as soon as it is deployed, is canceled as soon as it
-// is to be, and has taken part in a checkpoint as soon as its slot's source is asked to.
-type fleet struct {
-	running  sync.WaitGroup
-	deployed atomic.Int64 // subtasks, ever
-	errors   chan error   // has room for one
+// Fleet is connected taskmanagers. A subtask runs as soon as it is deployed, is canceled as soon as it is to be, and has taken part in a
+// checkpoint as soon as its slot's source is asked to. Its methods are safe for concurrent use.
+type Fleet struct {
+	running     sync.WaitGroup
+	deployed    atomic.Int64 // subtasks, ever
+	checkpoints atomic.Int64 // commits heard of
+	aborts      atomic.Int64
+	errors      chan error // has room for one
+
+	mu     sync.Mutex
+	ghosts []*ghost // those that have not been stopped
 }
 
-// startFleet connects taskmanagers to a jobmanager until ctx ends.
-func startFleet(ctx context.Context, address string, taskManagers, slots int) *fleet {
-	f := &fleet{errors: make(chan error, 1)}
+// Start connects taskmanagers to a jobmanager, host:port, until ctx ends. Wait must follow.
+func Start(ctx context.Context, address string, taskManagers, slots int) *Fleet {
+	f := &Fleet{errors: make(chan error, 1)}
 	for i := range taskManagers {
 		m := &ghost{
 			fleet: f, id: fmt.Sprintf("ghost-%04d:6121-000000", i), slots: int32(slots), subtasks: make(map[string]*controlv1.DeploySubtask),
 			queue: make(chan *controlv1.ConnectRequest, 10_000),
 		}
+		ctx, stop := context.WithCancel(ctx)
+		m.stop = stop
+		f.ghosts = append(f.ghosts, m)
 		f.running.Go(func() {
+			defer stop()
 			err := m.run(ctx, address)
-			for status.Code(err) == codes.FailedPrecondition && sleep(ctx, 100*time.Millisecond) == nil { // it does not lead yet
+			for status.Code(err) == codes.FailedPrecondition && wait(ctx) { // it does not lead yet
 				err = m.run(ctx, address)
 			}
 			if err != nil && ctx.Err() == nil {
@@ -49,8 +60,42 @@ func startFleet(ctx context.Context, address string, taskManagers, slots int) *f
 	return f
 }
 
-// failed returns what a taskmanager failed with, or nil.
-func (f *fleet) failed() error {
+// Wait returns when all taskmanagers have ended.
+func (f *Fleet) Wait() { f.running.Wait() }
+
+// Stop ends the first n taskmanagers, as their death would.
+func (f *Fleet) Stop(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.ghosts[:n] {
+		m.stop()
+	}
+	f.ghosts = f.ghosts[n:]
+}
+
+// Deployed returns how many subtasks have been deployed, ever.
+func (f *Fleet) Deployed() int64 { return f.deployed.Load() }
+
+// Commits returns how many commits of checkpoints subtasks have heard of, ever.
+func (f *Fleet) Commits() int64 { return f.checkpoints.Load() }
+
+// Aborts returns how many times subtasks have heard that a checkpoint will not be, ever.
+func (f *Fleet) Aborts() int64 { return f.aborts.Load() }
+
+// Running returns how many subtasks run.
+func (f *Fleet) Running() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.ghosts {
+		m.mu.Lock()
+		n += len(m.subtasks)
+		m.mu.Unlock()
+	}
+	return n
+}
+
+// Err returns what a taskmanager failed with, the first one, once; nil for none.
+func (f *Fleet) Err() error {
 	select {
 	case err := <-f.errors:
 		return err
@@ -59,9 +104,22 @@ func (f *fleet) failed() error {
 	}
 }
 
+// wait returns after a moment, and reports whether ctx has not ended.
+func wait(ctx context.Context) bool {
+	moment := time.NewTimer(100 * time.Millisecond)
+	defer moment.Stop()
+	select {
+	case <-moment.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // ghost is one of the taskmanagers.
 type ghost struct {
-	fleet *fleet
+	fleet *Fleet
+	stop  context.CancelFunc
 	id    string
 	slots int32
 	queue chan *controlv1.ConnectRequest
@@ -97,6 +155,9 @@ func (m *ghost) run(ctx context.Context, address string) error {
 			return err
 		}
 		m.obey(ctx, order, cancel)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
 }
 
@@ -105,9 +166,10 @@ func (m *ghost) obey(ctx context.Context, order *controlv1.ConnectResponse, fail
 	case *controlv1.ConnectResponse_DeploySubtask:
 		d := order.DeploySubtask
 		d.Upstreams, d.Downstreams, d.Plan = nil, nil, nil // many: the memory is needed
-		m.mu.Lock()
-		m.subtasks[nameOf(d.GetSubtask())] = d
-		m.mu.Unlock()
+		if err := m.take(d); err != nil {
+			fail(err)
+			return
+		}
 		m.report(ctx, d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING)
 		m.report(ctx, d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_RUNNING)
 		m.fleet.deployed.Add(1)
@@ -118,9 +180,28 @@ func (m *ghost) obey(ctx context.Context, order *controlv1.ConnectResponse, fail
 		m.report(ctx, order.CancelSubtask.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_CANCELED)
 	case *controlv1.ConnectResponse_CheckpointTrigger:
 		m.acknowledge(ctx, order.CheckpointTrigger)
+	case *controlv1.ConnectResponse_CheckpointCommit:
+		m.fleet.checkpoints.Add(1)
 	case *controlv1.ConnectResponse_CheckpointAbort:
-		fail(fmt.Errorf("checkpoint %d was aborted: %s", order.CheckpointAbort.GetCheckpointId(), order.CheckpointAbort.GetReason()))
+		m.fleet.aborts.Add(1)
 	}
+}
+
+// take notes a subtask that is to run. A slot holds one subtask of each vertex of one job.
+func (m *ghost) take(d *controlv1.DeploySubtask) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d.GetSlot() < 0 || d.GetSlot() >= m.slots {
+		return fmt.Errorf("subtask %v was deployed in slot %d of %d", d.GetSubtask(), d.GetSlot(), m.slots)
+	}
+	for _, other := range m.subtasks {
+		if other.GetSlot() == d.GetSlot() && (other.GetSubtask().GetJobId() != d.GetSubtask().GetJobId() ||
+			other.GetSubtask().GetVertexId() == d.GetSubtask().GetVertexId()) {
+			return fmt.Errorf("subtask %v was deployed in slot %d, which %v is in", d.GetSubtask(), d.GetSlot(), other.GetSubtask())
+		}
+	}
+	m.subtasks[nameOf(d.GetSubtask())] = d
+	return nil
 }
 
 func nameOf(ref *controlv1.SubtaskRef) string {
