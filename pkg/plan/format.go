@@ -57,6 +57,18 @@ func KafkaMetadata() []string {
 	return keys
 }
 
+// httpMetadata are the metadata keys of an item of a web API, of their types in Kafka: its URL without what may be secret, which of the URLs of
+// that name, its number, and when the answer came.
+var httpMetadata = []string{"topic", "partition", "offset", "timestamp"}
+
+// metadataKeys returns the metadata keys of a source's records, sorted.
+func (s Source) metadataKeys() []string {
+	if s.HTTP != nil {
+		return slices.Sorted(slices.Values(httpMetadata))
+	}
+	return KafkaMetadata()
+}
+
 // metadataType returns the type of a metadata key of Kafka.
 func metadataType(key string) (t sqltype.Type, known bool) {
 	if name, ok := strings.CutPrefix(key, HeaderKey); ok && name != "" {
@@ -82,10 +94,13 @@ func (c *compiler) metadata(s *scope) {
 		path := "source.metadata." + column.Name
 		fresh := c.checkName(*s, path, column.Name)
 		t, known := metadataType(column.Key)
+		if c.job.Source.HTTP != nil {
+			known = slices.Contains(httpMetadata, column.Key)
+		}
 		switch {
 		case !known:
-			message := fmt.Sprintf("unknown metadata %q; there are %s", column.Key, strings.Join(KafkaMetadata(), ", "))
-			c.addUnknown(path, message, nearest.Name(column.Key, KafkaMetadata()))
+			keys := c.job.Source.metadataKeys()
+			c.addUnknown(path, fmt.Sprintf("unknown metadata %q; there are %s", column.Key, strings.Join(keys, ", ")), nearest.Name(column.Key, keys))
 			if fresh {
 				s.broken = append(s.broken, column.Name)
 			}
