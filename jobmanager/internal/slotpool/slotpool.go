@@ -54,6 +54,7 @@ type Pool struct {
 	mu      sync.Mutex
 	members map[string]*member
 	waiting []request
+	tally   *tally // nil until somebody asks after a change
 	due     []call
 	changed func() // see OnChange
 	telling bool   // somebody makes the calls that are due
@@ -182,23 +183,38 @@ func (p *Pool) Extend(jobID string, holder Holder) {
 func (p *Pool) Reach(jobID string) (slots int, leaving bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	own, free := 0, 0
+	if p.tally == nil {
+		p.tally = p.countLocked()
+	}
+	slots = p.tally.own[jobID]
+	if len(p.waiting) == 0 {
+		slots += p.tally.free
+	}
+	return slots, p.tally.leaving[jobID]
+}
+
+// tally is how many slots there are. After each change all jobs ask.
+type tally struct {
+	free    int
+	own     map[string]int  // by job, without those of taskmanagers that are about to go
+	leaving map[string]bool // jobs that have such
+}
+
+func (p *Pool) countLocked() *tally {
+	t := &tally{own: make(map[string]int), leaving: make(map[string]bool)}
 	for _, m := range p.members {
 		for _, h := range m.holders {
 			switch {
-			case h.holder != nil && h.jobID == jobID && m.Leaving:
-				leaving = true
-			case h.holder != nil && h.jobID == jobID:
-				own++
-			case h.holder == nil && !m.Leaving:
-				free++
+			case h.holder != nil && m.Leaving:
+				t.leaving[h.jobID] = true
+			case h.holder != nil:
+				t.own[h.jobID]++
+			case !m.Leaving:
+				t.free++
 			}
 		}
 	}
-	if len(p.waiting) > 0 {
-		return own, leaving
-	}
-	return own + free, leaving
+	return t
 }
 
 // Release gives all slots of a job back, and its place in line.
@@ -238,6 +254,7 @@ func (p *Pool) change(what func()) {
 	for p.grantLocked() {
 		continue
 	}
+	p.tally = nil
 	p.dismissLocked()
 	if p.changed != nil && !slices.ContainsFunc(p.due, func(c call) bool { return c.jobID == "" }) {
 		p.due = append(p.due, call{make: p.changed})

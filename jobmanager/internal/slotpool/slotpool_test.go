@@ -184,8 +184,30 @@ func (w *world) check(t *rapid.T) {
 				tm.ID, tm.Slots, tm.Free, tm.Allocated, w.members[tm.ID], holds[tm.ID])
 		}
 	}
+	w.checkReach(t, holds, free)
 	if len(w.waiting) > 0 && w.waiting[0].want <= free {
 		t.Fatalf("%s waits for %d slots while %d are free", w.waiting[0].id, w.waiting[0].want, free)
+	}
+}
+
+// checkReach checks what jobs are told that they could have.
+func (w *world) checkReach(t *rapid.T, holds map[string][]string, free int) {
+	if len(w.waiting) > 0 {
+		free = 0
+	}
+	for _, j := range w.jobs {
+		want, wantLeaving := free, false
+		for id, jobs := range holds {
+			n := len(slices.DeleteFunc(slices.Clone(jobs), func(other string) bool { return other != j.id }))
+			if _, leaving := w.leaving[id]; leaving {
+				wantLeaving = wantLeaving || n > 0
+			} else {
+				want += n
+			}
+		}
+		if got, leaving := w.pool.Reach(j.id); got != want || leaving != wantLeaving {
+			t.Fatalf("%s is told of %d slots, leaving %t; want %d, %t", j.id, got, leaving, want, wantLeaving)
+		}
 	}
 }
 

@@ -197,7 +197,7 @@ func (s *scale) submit(ctx context.Context, name, spec string, parallelism int) 
 
 // awaitSlots waits until so many slots are free.
 func (s *scale) awaitSlots(ctx context.Context, free int) error {
-	return poll(ctx, 10*time.Millisecond, func() (bool, error) {
+	return poll(ctx, 100*time.Millisecond, func() (bool, error) {
 		overview, err := s.client.Overview(ctx)
 		if err == nil {
 			err = s.fleet.Err()
