@@ -192,6 +192,33 @@ func TestRegionFailsAtTheEnd(t *testing.T) {
 	})
 }
 
+// Who was to close the manifest begins again: the word to close it was its earlier attempt's.
+func TestTheCloserBeginsAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.register("a:1-x", 1), w.register("b:1-y", 1)
+		id := w.submitText(strings.Replace(fmt.Sprintf(windowless, "2"), "topic: sahibinden", "topic: sahibinden, bounded: latest", 1))
+		one, two := w.start(a), w.start(b)
+		w.end(one)
+		w.end(two)
+		w.fail(a.id, one[0].GetSubtask(), &controlv1.Failure{Message: "disk full"})
+		if orders := a.takeOrders(); !slices.Equal(orders, []string{"commit 1 of 0"}) {
+			t.Errorf("the attempt that failed hears %q: it is to publish what it has", orders)
+		}
+		pass(3 * time.Second)
+		again := w.start(a)
+		w.report(b.id, two[0].GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FINISHED)
+		if orders := a.takeOrders(); len(orders) > 0 {
+			t.Errorf("its successor hears %q", orders)
+		}
+		w.end(again)
+		if orders := a.takeOrders(); !slices.Equal(orders, []string{"commit 2 of 0"}) {
+			t.Errorf("orders %q", orders)
+		}
+		w.report(a.id, again[0].GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FINISHED)
+		w.wants(id, jobfsm.Finished)
+	})
+}
+
 // Sources that have stopped for a savepoint go on only if all begin again.
 func TestFailureBesideAStop(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -76,6 +76,7 @@ type world struct {
 	rows       int64 // of a split
 	trouble    int   // how often something breaks, in percent of the occasions
 	retained   int
+	windowless bool // each subtask of the job is a region
 	trace      []string
 
 	term         uint64
@@ -98,6 +99,8 @@ type world struct {
 	begun       map[uint64]string
 	committed   map[uint64]checkpoint.Checkpoint
 	newest      uint64
+	adopted     atomic.Int64
+	regional    int  // attempts of some subtasks that have begun
 	harmed      bool // a stream or a program broke since the newest checkpoint: its commit may have been lost
 }
 
@@ -110,7 +113,7 @@ func newWorld(t *testing.T, seed uint64, dir string, storage *blobstore.Store) *
 	rng := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be the same again
 	return &world{
 		T: t, seed: seed, rng: rng, faults: true, memory: replica.NewMemory(), storage: storage, savepoints: dir,
-		splits: 1 + rng.IntN(4), rows: int64(5 + rng.IntN(300)), retained: 1 + rng.IntN(3), trouble: 1 + rng.IntN(100),
+		splits: 1 + rng.IntN(4), rows: int64(5 + rng.IntN(300)), retained: 1 + rng.IntN(3), windowless: rng.IntN(2) == 0, trouble: 1 + rng.IntN(100),
 		edges: map[edge][]element{}, deployed: map[ref]bool{}, finished: map[ref]bool{}, gone: map[ref]bool{},
 		hidden: map[string]hiddenFile{}, published: map[string][]row{}, seen: map[row]string{},
 		parallelism: map[int32]int{}, begun: map[uint64]string{}, committed: map[uint64]checkpoint.Checkpoint{},
@@ -146,20 +149,24 @@ source:
   kafka: {brokers: "k:9092", topic: t, bounded: latest}
   schema: {id: INT, t: TIMESTAMP(3)}
   watermark: {column: t}
-window: {tumble: 2m, group_by: [id]}
-sink: {csv: {path: out}}
+%ssink: {csv: {path: out}}
 checkpoint: {interval: 2s, timeout: 6s, tolerated_failures: 1, retained: %d}
-restart_strategy: {type: fixed-delay, attempts: 100000, delay: 1s}
+restart_strategy: {type: fixed-delay, attempts: 100000, delay: 300ms}
 `
 
 func (w *world) submit() {
 	parallelism := []string{"1", "2", "3", "auto"}[w.rng.IntN(4)]
-	id, err := w.jobManager.dispatcher.Submit(w.Context(), jobmaster.Spec{Text: fmt.Sprintf(spec, parallelism, w.retained), File: "job.yaml"})
+	window := "window: {tumble: 2m, group_by: [id]}\n"
+	if w.windowless {
+		window, parallelism = "", []string{"2", "3", "auto"}[w.rng.IntN(3)]
+		w.splits++
+	}
+	id, err := w.jobManager.dispatcher.Submit(w.Context(), jobmaster.Spec{Text: fmt.Sprintf(spec, parallelism, window, w.retained), File: "job.yaml"})
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.job = id
-	w.note("job at parallelism %s, %d splits of %d rows, %d retained", parallelism, w.splits, w.rows, w.retained)
+	w.note("job at parallelism %s, %d splits of %d rows, %d retained, without a window: %t", parallelism, w.splits, w.rows, w.retained, w.windowless)
 	for range 3 {
 		w.startTaskManager()
 	}
@@ -337,7 +344,7 @@ func (w *world) reconnect() {
 
 func (w *world) askForCheckpoint() {
 	for _, t := range w.tasks() {
-		if !t.source() && w.rng.IntN(3) == 0 {
+		if t.writes() && w.rng.IntN(3) == 0 {
 			t.tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointRequest{CheckpointRequest: &controlv1.CheckpointRequest{
 				Subtask: t.deploy.GetSubtask(), LastCheckpointId: uint64(t.last),
 			}}})
@@ -514,7 +521,10 @@ func (w *world) announced(j *jobManager, m *controlv1.ConnectResponse) {
 	defer w.mu.Unlock()
 	switch m := m.GetMessage().(type) {
 	case *controlv1.ConnectResponse_CheckpointTrigger:
-		id, by := m.CheckpointTrigger.GetCheckpointId(), fmt.Sprintf("term %d, attempt %d", j.term, m.CheckpointTrigger.GetSubtask().GetAttempt())
+		id, by := m.CheckpointTrigger.GetCheckpointId(), fmt.Sprintf("term %d", j.term)
+		if !w.windowless {
+			by += fmt.Sprintf(", attempt %d", m.CheckpointTrigger.GetSubtask().GetAttempt())
+		}
 		if before, used := w.begun[id]; used && before != by {
 			w.fail("checkpoint %d is begun in %s and in %s", id, before, by)
 		}
@@ -526,10 +536,20 @@ func (w *world) announced(j *jobManager, m *controlv1.ConnectResponse) {
 	}
 }
 
+func (w *world) vertices() int {
+	if w.windowless {
+		return 1
+	}
+	return 2
+}
+
 // applied checks what the log has taken.
 func (w *world) applied(c *storagev1.Command) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(c.GetBeginAttempt().GetSubtasks()) > 0 {
+		w.regional++
+	}
 	complete := c.GetCompleteCheckpoint()
 	if complete == nil {
 		return
@@ -541,7 +561,7 @@ func (w *world) applied(c *storagev1.Command) {
 		w.fail("checkpoint %d: %v", id, err)
 	case id <= w.newest:
 		w.fail("checkpoint %d comes after %d", id, w.newest)
-	case len(decoded.States) != 2*w.parallelism[complete.GetAttempt()]:
+	case len(decoded.States) != w.vertices()*w.parallelism[complete.GetAttempt()]:
 		w.fail("checkpoint %d holds %d states at parallelism %d", id, len(decoded.States), w.parallelism[complete.GetAttempt()])
 	}
 	w.newest, w.harmed = id, false

@@ -50,7 +50,8 @@ type element struct {
 // edge is the way from a source to a window subtask. It keeps its order.
 type edge struct{ from, to ref }
 
-// task is a subtask: a source reads rows and sends each to the window that owns it, and a window writes them to part files.
+// task is a subtask: a source reads rows and sends each to the window that owns it, and a window writes them to part files. Without a
+// window the source writes them.
 type task struct {
 	tm     *taskManager
 	ref    ref
@@ -76,6 +77,9 @@ type cut struct {
 }
 
 func (t *task) source() bool { return len(t.deploy.GetUpstreams()) == 0 }
+
+// writes reports whether the task writes part files.
+func (t *task) writes() bool { return len(t.deploy.GetDownstreams()) == 0 }
 
 func (tm *taskManager) send(m *controlv1.ConnectRequest) {
 	if tm.link == nil {
@@ -151,7 +155,8 @@ func (tm *taskManager) deploy(d *controlv1.DeploySubtask) {
 	tm.update(d.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_INITIALIZING, nil)
 	if t.source() {
 		t.openSplits()
-	} else {
+	}
+	if t.writes() {
 		tm.w.publish(t, t.state.Sink.Pending, "restore")
 		t.state.Sink.Pending = nil
 		tm.w.removeStale(t)
@@ -188,6 +193,10 @@ func (t *task) read() {
 			s.Next++
 			t.state.Ledger.Of(s.Number).Read++
 			downstreams := t.deploy.GetDownstreams()
+			if t.writes() {
+				t.write(r)
+				return
+			}
 			t.emit(downstreams[int(r.offset)%len(downstreams)], element{row: &r})
 			return
 		}
@@ -279,12 +288,16 @@ func (t *task) readable(from int32) bool {
 	return t.barriers[from] == 0 && t.ended == nil && !t.stopped
 }
 
+func (t *task) write(r row) {
+	t.rows = append(t.rows, r)
+	t.state.Ledger.Of(r.split).Emitted++
+}
+
 // take reads an element of an input.
 func (t *task) take(from int32, e element) {
 	switch {
 	case e.row != nil:
-		t.rows = append(t.rows, *e.row)
-		t.state.Ledger.Of(e.row.split).Emitted++
+		t.write(*e.row)
 		return
 	case e.barrier != 0:
 		t.barriers[from], t.stopping = e.barrier, e.stops
