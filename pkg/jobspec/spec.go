@@ -47,12 +47,17 @@ var spec = mapping{fields: []field{
 			shape: one(duration(), func(j *plan.Job, v time.Duration) { j.Checkpoint.Timeout = v }).or("10m")},
 		{name: "tolerated_failures", doc: "how many checkpoints in a row may fail before the job does and is restarted",
 			shape: one(whole(0, math.MaxInt32), func(j *plan.Job, v int) { j.Checkpoint.ToleratedFailures = v }).or("0")},
+		{name: "max_concurrent", doc: "how many checkpoints may be under way at once; with a min_pause it is 1",
+			shape: one(positive(mostConcurrent), func(j *plan.Job, v int) { j.Checkpoint.MaxConcurrent = v }).or("1")},
 		{name: "retained", doc: "how many checkpoints are kept, the newest",
 			shape: one(positive(mostRetained), func(j *plan.Job, v int) { j.Checkpoint.Retained = v }).or("1")},
 	}}},
 	{name: "restart_strategy", doc: "what follows a failure, by Flink's names; exponential-delay when left out, none without checkpoints",
 		shape: restartFields},
 }}
+
+// mostConcurrent bounds the checkpoints under way: each holds a snapshot of the state.
+const mostConcurrent = 100
 
 // mostRetained bounds the checkpoints that are kept: their metadata is in the jobmanagers' memory.
 const mostRetained = 1000

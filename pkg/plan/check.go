@@ -225,6 +225,9 @@ func (c *compiler) checkCheckpoint() {
 	if k.ToleratedFailures < 0 {
 		c.add("checkpoint.tolerated_failures", "%d is negative", k.ToleratedFailures)
 	}
+	if k.MaxConcurrent < 0 {
+		c.add("checkpoint.max_concurrent", "%d is negative", k.MaxConcurrent)
+	}
 	if k.Retained < 1 {
 		c.add("checkpoint.retained", "%d is less than one checkpoint", k.Retained)
 	}

@@ -203,6 +203,8 @@ type Checkpoint struct {
 	Timeout time.Duration
 	// ToleratedFailures is how many checkpoints in a row may fail before the job does.
 	ToleratedFailures int
+	// MaxConcurrent is how many may be under way at once, 0 standing for 1; with a MinPause it is 1.
+	MaxConcurrent int
 	// Retained is how many checkpoints are kept, the newest.
 	Retained int
 }

@@ -4,7 +4,7 @@
 // A checkpoint is triggered at the sources, whose barriers cut the job; it is complete when every subtask has acked with its
 // state; it exists when it is committed in the replicated log; and only then is it announced. The rules and their names are
 // Flink's (https://nightlies.apache.org/flink/flink-docs-release-1.20/docs/dev/datastream/fault-tolerance/checkpointing/), but
-// that a subtask may ask for a checkpoint, and that one at most is under way.
+// that a subtask may ask for a checkpoint, and that a savepoint is one of those of which only so many are under way.
 package coordinator
 
 import (
@@ -26,9 +26,19 @@ type Config struct {
 	Timeout    time.Duration // from trigger to the last ack; 0 for none
 	// TolerableFailures is how many periodic checkpoints may fail in a row before the job does.
 	TolerableFailures int
+	// MaxConcurrent is how many checkpoints may be under way at once, 0 standing for 1; with a MinPause it is 1.
+	MaxConcurrent int
 	// Retained is how many periodic checkpoints are kept, 1 or more.
 	Retained       int
 	MaxParallelism int
+}
+
+// Concurrent returns how many checkpoints may be under way at once.
+func (c Config) Concurrent() int {
+	if c.MinPause > 0 {
+		return 1
+	}
+	return max(c.MaxConcurrent, 1)
 }
 
 // Coordinator is the state machine of one job's checkpoints, over all attempts under one jobmanager. It is made by New.
@@ -40,7 +50,7 @@ type Coordinator struct {
 	retained  []retained // committed checkpoints, by ID
 	over      bool       // the job has ended
 	attempt   *attempt   // nil while none runs
-	pending   *pending   // the checkpoint that is under way, or nil
+	pending   []*pending // the checkpoints that are under way, by ID
 	wake      time.Time  // what the last WakeAt said
 
 	// Of the current Step.
@@ -65,6 +75,7 @@ type attempt struct {
 	requests     []Requested   // for which no checkpoint has begun
 	nextPeriodic time.Time     // zero before all have run
 	lastEnd      time.Time     // of a checkpoint; zero before the first
+	lastBegin    time.Time     // the same
 	completed    checkpoint.ID // the newest of this attempt; 0 for none
 	failures     int           // in a row
 	closed       bool          // there will be no further checkpoint
@@ -82,7 +93,7 @@ func New(config Config, committed []checkpoint.Checkpoint, reserved checkpoint.I
 	return c
 }
 
-// Progress is how far the checkpoint that is under way has come.
+// Progress is how far a checkpoint that is under way has come.
 type Progress struct {
 	ID          checkpoint.ID
 	Kind        checkpoint.Kind
@@ -99,15 +110,15 @@ type Ack struct {
 	Bytes   int64 // of keyed state
 }
 
-// Progress returns nil when no checkpoint is under way.
-func (c *Coordinator) Progress() *Progress {
-	if c.pending == nil {
-		return nil
+// Progress returns that of the checkpoints that are under way, by ID. If one is being committed it is the first.
+func (c *Coordinator) Progress() []Progress {
+	var all []Progress
+	for _, p := range c.pending {
+		all = append(all, Progress{
+			ID: p.id, Kind: p.kind, TriggeredMs: p.triggeredMs, Waiting: p.waiting(), Subtasks: len(p.subtasks), Acks: p.acked(),
+		})
 	}
-	p := c.pending
-	return &Progress{
-		ID: p.id, Kind: p.kind, TriggeredMs: p.triggeredMs, Waiting: p.waiting(), Subtasks: len(p.subtasks), Acks: p.acked(),
-	}
+	return all
 }
 
 // Step takes an event at a time and returns what must be done. An event that no longer fits, such as one of an attempt that is
@@ -189,14 +200,20 @@ func (c *Coordinator) fired(e Fired) {
 	if a == nil || !a.speaks(e.Subtask, e.Attempt) {
 		return
 	}
-	switch p := c.pending; {
-	case e.Last < a.completed:
-		// The rows came before a barrier whose checkpoint has been announced since.
-	case p != nil && p.attempt == a.number && e.Last < p.id:
-		p.hasRows = true // they come before its barrier
-	default:
-		a.rowsWait = true
+	if e.Last >= a.completed { // else they came before a barrier whose checkpoint has been announced since
+		c.rowsWait(e.Last)
 	}
+}
+
+// rowsWait notes that rows wait which came after the barrier of a checkpoint: for the next one's.
+func (c *Coordinator) rowsWait(after checkpoint.ID) {
+	for _, p := range c.pending {
+		if p.attempt == c.attempt.number && after < p.id {
+			p.hasRows = true
+			return
+		}
+	}
+	c.attempt.rowsWait = true
 }
 
 func (c *Coordinator) requested(e Requested) {
@@ -217,9 +234,12 @@ func (c *Coordinator) ended(e Ended) {
 		return
 	}
 	a.ended[subtask] = e
-	if p := c.pending; p != nil && p.attempt == a.number && e.Last < p.id && p.take(e.State, c.now) {
-		c.commitIfAcked()
+	for _, p := range c.pending {
+		if p.attempt == a.number && e.Last < p.id {
+			p.take(e.State, c.now)
+		}
 	}
+	c.commitAcked()
 }
 
 func (a *attempt) hasEnded(s checkpoint.Subtask) bool {
@@ -234,9 +254,7 @@ func (c *Coordinator) attemptEnded(reason string) {
 	if a == nil {
 		return
 	}
-	if p := c.pending; p != nil && !p.committing {
-		c.abort("attempt ended: " + reason)
-	}
+	c.abortAll("attempt ended: " + reason)
 	for _, r := range a.requests {
 		c.do(Refuse{Request: r.Request, Reason: "attempt ended: " + reason})
 	}
@@ -280,8 +298,8 @@ func (c *Coordinator) discard(blobs []checkpoint.Blob) {
 	for _, r := range c.retained {
 		use(r.blobs)
 	}
-	if c.pending != nil {
-		use(c.pending.blobs())
+	for _, p := range c.pending {
+		use(p.blobs())
 	}
 	if c.attempt != nil {
 		for _, e := range c.attempt.ended {
@@ -313,10 +331,10 @@ func (c *Coordinator) reserve() {
 	}
 }
 
-// trigger begins a checkpoint if one is due and none is under way.
+// trigger begins a checkpoint if one is due and another one may be under way.
 func (c *Coordinator) trigger() {
 	a := c.attempt
-	if a == nil || a.closed || c.pending != nil || c.next > c.reserved {
+	if a == nil || a.closed || c.full() || c.next > c.reserved {
 		return
 	}
 	switch at, due := c.due(); {
@@ -333,6 +351,13 @@ func (a *attempt) sourcesEnded() bool {
 	return !slices.ContainsFunc(a.sources, func(s checkpoint.Subtask) bool { return !a.hasEnded(s) })
 }
 
+// full reports whether no further checkpoint may be under way: no barrier comes after one at which the sources stop, and what consists of
+// final states alone is not to be repeated while it is committed.
+func (c *Coordinator) full() bool {
+	n := len(c.pending)
+	return n >= c.config.Concurrent() || n > 0 && (c.attempt.allEnded() || c.pending[n-1].kind.Stops())
+}
+
 // due returns when the next checkpoint is to be triggered that no user asked for.
 func (c *Coordinator) due() (at time.Time, ok bool) {
 	a := c.attempt
@@ -342,7 +367,12 @@ func (c *Coordinator) due() (at time.Time, ok bool) {
 	if !a.rowsWait {
 		return at, ok
 	}
-	if fired := a.paused(c.now, max(c.config.MinPause, c.config.FiredPause)); !ok || fired.Before(at) {
+	pause := max(c.config.MinPause, c.config.FiredPause)
+	fired := a.paused(c.now, pause)
+	if next := a.lastBegin.Add(pause); len(c.pending) > 0 && next.After(fired) {
+		fired = next
+	}
+	if !ok || fired.Before(at) {
 		at = fired
 	}
 	return at, true
@@ -359,11 +389,16 @@ func (a *attempt) paused(at time.Time, pause time.Duration) time.Time {
 // setWake asks for a Tick when something is due or expires.
 func (c *Coordinator) setWake() {
 	var at time.Time
-	switch a, p := c.attempt, c.pending; {
-	case p != nil && !p.committing:
-		at = p.deadline
-	case p == nil && a != nil && a.running && !a.closed && !a.sourcesEnded():
-		at, _ = c.due()
+	for _, p := range c.pending {
+		if !p.isAcked() && !p.deadline.IsZero() {
+			at = p.deadline // the first one's: all have as much time
+			break
+		}
+	}
+	if a := c.attempt; a != nil && a.running && !a.closed && !c.full() && !a.sourcesEnded() {
+		if due, ok := c.due(); ok && (at.IsZero() || due.Before(at)) {
+			at = due
+		}
 	}
 	if !at.IsZero() && !at.Equal(c.wake) && at.After(c.now) {
 		c.wake = at
@@ -372,14 +407,19 @@ func (c *Coordinator) setWake() {
 }
 
 func (c *Coordinator) expire() {
-	p := c.pending
-	if p == nil || p.committing || p.deadline.IsZero() || c.now.Before(p.deadline) {
-		return
+	for _, p := range slices.Clone(c.pending) {
+		if !p.isAcked() && !p.deadline.IsZero() && !c.now.Before(p.deadline) {
+			c.expired(p)
+		}
 	}
+	c.commitAcked()
+}
+
+func (c *Coordinator) expired(p *pending) {
 	waiting := p.waiting()
 	names := make([]string, len(waiting))
 	for i, s := range waiting {
 		names[i] = fmt.Sprintf("%s/%d", s.VertexID, s.Index)
 	}
-	c.fail(fmt.Sprintf("expired after %s: %d of %d subtasks did not ack: %s", c.config.Timeout, len(waiting), len(p.subtasks), strings.Join(names, ", ")))
+	c.fail(p, fmt.Sprintf("expired after %s: %d of %d subtasks did not ack: %s", c.config.Timeout, len(waiting), len(p.subtasks), strings.Join(names, ", ")))
 }

@@ -27,9 +27,10 @@ func (c *Coordinator) interrupted(e Interrupted) {
 		return
 	}
 	a.running = false
-	if p := c.pending; p != nil && !p.committing {
-		c.abort(e.Reason)
-		if p.kind.Stops() {
+	under := c.pending
+	c.abortAll(e.Reason)
+	for _, p := range under {
+		if p.kind.Stops() && !p.committing {
 			c.do(FailJob{Reason: fmt.Sprintf("%s %d aborted: %s", p.kind, p.id, e.Reason)})
 			c.close("the job is failing")
 		}

@@ -21,6 +21,7 @@ type world struct {
 	c        *coordinator.Coordinator
 	now      time.Time
 	retained int
+	most     int // checkpoints under way
 
 	attempt  int
 	alive    bool // the attempt
@@ -32,7 +33,7 @@ type world struct {
 
 	begun     checkpoint.ID // the newest
 	reserved  checkpoint.ID
-	flying    checkpoint.ID // triggered or to be committed, and neither complete nor aborted; 0 for none
+	flying    []checkpoint.ID // triggered or to be committed, and neither complete nor aborted, by ID
 	acks      map[checkpoint.ID]map[checkpoint.Subtask]string
 	ended     map[checkpoint.Subtask]coordinator.Ended // delivered, of the attempt
 	committed map[checkpoint.ID]checkpoint.Checkpoint  // in the log, not subsumed
@@ -55,9 +56,14 @@ func newWorld(t *rapid.T) *world {
 		Interval: time.Duration(rapid.IntRange(0, 10).Draw(t, "interval")) * time.Second, MinPause: time.Duration(rapid.IntRange(0, 3).Draw(t, "pause")) * time.Second,
 		FiredPause: time.Duration(rapid.IntRange(0, 2).Draw(t, "fired pause")) * time.Second,
 		Timeout:    20 * time.Second, TolerableFailures: rapid.IntRange(0, 3).Draw(t, "tolerable"), Retained: rapid.IntRange(1, 3).Draw(t, "retained"),
+		MaxConcurrent: rapid.IntRange(0, 3).Draw(t, "concurrent"),
+	}
+	most := max(config.MaxConcurrent, 1)
+	if config.MinPause > 0 {
+		most = 1
 	}
 	return &world{
-		T: t, c: coordinator.New(config, nil, 0), now: start, retained: config.Retained, attempt: -1,
+		T: t, c: coordinator.New(config, nil, 0), now: start, retained: config.Retained, most: most, attempt: -1,
 		acks: map[checkpoint.ID]map[checkpoint.Subtask]string{}, committed: map[checkpoint.ID]checkpoint.Checkpoint{},
 		blobs: map[string]bool{}, savepoint: map[string]bool{},
 	}
@@ -122,22 +128,23 @@ func (w *world) do(a coordinator.Action) {
 			}
 		}
 	case coordinator.Commit:
-		if w.flying != a.Checkpoint.ID {
+		if !slices.Contains(w.flying, a.Checkpoint.ID) {
 			w.begin(a.Checkpoint.ID)
+		}
+		if w.flying[0] != a.Checkpoint.ID {
+			w.Fatalf("%d is committed before others that are under way: %v", a.Checkpoint.ID, w.flying)
 		}
 		w.checkCommit(a)
 	case coordinator.NotifyComplete:
-		if a.ID != w.answered || a.ID != w.flying {
-			w.Fatalf("%d is announced, but %d was committed and %d is under way", a.ID, w.answered, w.flying)
+		if a.ID != w.answered {
+			w.Fatalf("%d is announced, but %d was committed", a.ID, w.answered)
 		}
 		c := w.committed[a.ID]
-		w.flying, w.complete = 0, &c
+		w.lands(a.ID)
+		w.complete = &c
 		w.answer(a.Request)
 	case coordinator.Abort:
-		if a.ID != w.flying {
-			w.Fatalf("%d is aborted, but %d is under way", a.ID, w.flying)
-		}
-		w.flying = 0
+		w.lands(a.ID)
 		w.answer(a.Request)
 	case coordinator.Refuse:
 		w.answer(a.Request)
@@ -157,12 +164,21 @@ func (w *world) do(a coordinator.Action) {
 	}
 }
 
+// lands is that a checkpoint is under way no more.
+func (w *world) lands(id checkpoint.ID) {
+	at := slices.Index(w.flying, id)
+	if at < 0 {
+		w.Fatalf("%d is not under way: %v are", id, w.flying)
+	}
+	w.flying = slices.Delete(w.flying, at, at+1)
+}
+
 func (w *world) begin(id checkpoint.ID) {
-	if w.flying != 0 || id <= w.begun || id > w.reserved || !w.alive || w.failed || w.away != nil {
-		w.Fatalf("checkpoint %d begins after %d, %d is under way, reserved through %d, attempt alive %t, failed %t, %v do not run",
+	if len(w.flying) >= w.most || id <= w.begun || id > w.reserved || !w.alive || w.failed || w.away != nil {
+		w.Fatalf("checkpoint %d begins after %d, %v are under way, reserved through %d, attempt alive %t, failed %t, %v do not run",
 			id, w.begun, w.flying, w.reserved, w.alive, w.failed, w.away)
 	}
-	w.flying, w.begun = id, id
+	w.flying, w.begun = append(w.flying, id), id
 }
 
 // barrier lets a subtask pass a barrier on and sends its ack.
@@ -243,9 +259,11 @@ func (w *world) checkBlobs() {
 			use(s)
 		}
 	}
-	for s, key := range w.acks[w.flying] {
-		if w.commit == nil && w.flying != 0 && w.subtasks[s] != nil {
-			used[key] = true
+	for _, id := range w.flying {
+		for s, key := range w.acks[id] {
+			if (w.commit == nil || w.commit.Checkpoint.ID != id) && w.subtasks[s] != nil {
+				used[key] = true
+			}
 		}
 	}
 	for key, handedOut := range w.blobs {
@@ -362,7 +380,7 @@ func (w *world) logAnswers() {
 	w.step(e)
 }
 
-// Whatever happens in whatever order: IDs grow and are reserved first, one checkpoint at most is under way, none is committed without a
+// Whatever happens in whatever order: IDs grow and are reserved first, no more checkpoints than allowed are under way, none is committed without a
 // fitting state of each subtask or announced before it is committed, every blob is in use or handed out, and every request is answered
 // once. And once nothing fails any more, a job whose subtasks end has a final checkpoint.
 func TestAnyOrder(t *testing.T) {

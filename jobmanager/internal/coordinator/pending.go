@@ -10,7 +10,7 @@ import (
 	"pencere/pkg/checkpoint"
 )
 
-// pending is the checkpoint that is under way: first the acks of its subtasks come in, then it is committed.
+// pending is a checkpoint that is under way: first the acks of its subtasks come in, then it is committed.
 type pending struct {
 	id          checkpoint.ID
 	kind        checkpoint.Kind
@@ -27,7 +27,7 @@ type pending struct {
 	subsumed    []checkpoint.ID
 }
 
-// begin makes the next checkpoint the pending one.
+// begin makes the next checkpoint a pending one.
 func (c *Coordinator) begin() {
 	a := c.attempt
 	p := &pending{
@@ -35,7 +35,7 @@ func (c *Coordinator) begin() {
 		states: map[checkpoint.Subtask]checkpoint.State{}, ackedMs: map[checkpoint.Subtask]int64{}, hasRows: a.rowsWait,
 	}
 	c.next++
-	c.pending = p
+	c.pending = append(c.pending, p)
 	if len(a.requests) > 0 {
 		p.request, p.kind = a.requests[0].Request, a.requests[0].Kind
 		a.requests = a.requests[1:]
@@ -44,14 +44,14 @@ func (c *Coordinator) begin() {
 		p.deadline = c.now.Add(c.config.Timeout)
 	}
 	a.rowsWait = false
-	a.nextPeriodic = c.now.Add(c.config.Interval)
+	a.nextPeriodic, a.lastBegin = c.now.Add(c.config.Interval), c.now
 	for _, e := range a.ended {
 		p.take(e.State, c.now)
 	}
 	if live := slices.DeleteFunc(slices.Clone(a.sources), a.hasEnded); len(live) > 0 {
 		c.do(Trigger{ID: p.id, Kind: p.kind, Attempt: p.attempt, Sources: live})
 	}
-	c.commitIfAcked()
+	c.commitAcked()
 }
 
 // take counts a subtask's state, the first that comes, and reports whether it did.
@@ -103,25 +103,44 @@ func sortedSubtasks[V any](m map[checkpoint.Subtask]V) []checkpoint.Subtask {
 	})
 }
 
-// isPending reports whether checkpoint id still takes acks.
-func (c *Coordinator) isPending(id checkpoint.ID) bool {
-	return c.pending != nil && c.pending.id == id && !c.pending.committing
+// awaiting returns checkpoint id if it still takes acks, else nil.
+func (c *Coordinator) awaiting(id checkpoint.ID) *pending {
+	for _, p := range c.pending {
+		if p.id == id && !p.committing {
+			return p
+		}
+	}
+	return nil
 }
 
 func (c *Coordinator) acked(e Acked) {
-	if c.isPending(e.ID) && c.pending.take(e.State, c.now) {
-		c.pending.acks++
-		c.commitIfAcked()
+	if p := c.awaiting(e.ID); p != nil && p.take(e.State, c.now) {
+		p.acks++
+		c.commitAcked()
 	}
 	c.discard(e.State.Blobs())
 }
 
-// commitIfAcked goes on to the commit when every subtask's state is there.
-func (c *Coordinator) commitIfAcked() {
-	p := c.pending
-	if p.committing || len(p.states) < len(p.subtasks) {
+func (p *pending) isAcked() bool { return len(p.states) == len(p.subtasks) }
+
+// commitAcked goes on to the commit of the oldest checkpoint of which every subtask's state is there. Those before it, which are slower,
+// are given up, as in Flink; but while one of them was asked for, it waits.
+func (c *Coordinator) commitAcked() {
+	first := slices.IndexFunc(c.pending, (*pending).isAcked)
+	if first < 0 || c.pending[0].committing {
 		return
 	}
+	complete, slower := c.pending[first], c.pending[:first]
+	if slices.ContainsFunc(slower, func(p *pending) bool { return p.request != "" }) {
+		return
+	}
+	for _, p := range slower {
+		c.abort(p, fmt.Sprintf("subsumed: checkpoint %d was complete first", complete.id))
+	}
+	c.commit(complete)
+}
+
+func (c *Coordinator) commit(p *pending) {
 	p.committing = true
 	p.subsumed = c.subsumedBy(p)
 	complete := checkpoint.Checkpoint{
@@ -150,23 +169,30 @@ func (c *Coordinator) subsumedBy(p *pending) []checkpoint.ID {
 }
 
 func (c *Coordinator) committed(e Committed) {
-	p := c.pending
-	if p == nil || p.id != e.ID || !p.committing {
+	if !c.commits(e.ID) {
 		return
 	}
-	c.pending = nil
+	p := c.pending[0]
+	c.pending = c.pending[1:]
 	c.retained = append(c.retained, retained{id: p.id, kind: p.kind, blobs: p.blobs()})
 	c.do(NotifyComplete{ID: p.id, Kind: p.kind, Attempt: p.attempt, Request: p.request})
 	if a := c.attempt; a != nil && a.number == p.attempt {
 		a.completed, a.lastEnd, a.failures = p.id, c.now, 0
 		switch {
 		case p.last():
+			c.abortAll("the job is ending")
 			c.close("the job is ending")
 		case p.kind.Stops():
 			c.close("the job is changing its slots")
 		}
 	}
 	c.forget(func(r retained) bool { return slices.Contains(p.subsumed, r.id) || c.over && !r.kind.IsSavepoint() })
+	c.commitAcked()
+}
+
+// commits reports whether the log is to answer about a checkpoint.
+func (c *Coordinator) commits(id checkpoint.ID) bool {
+	return len(c.pending) > 0 && c.pending[0].id == id && c.pending[0].committing
 }
 
 // close takes no further checkpoint of the attempt.
@@ -180,39 +206,50 @@ func (c *Coordinator) close(reason string) {
 }
 
 func (c *Coordinator) declined(e Declined) {
-	switch a := c.attempt; {
+	switch a, p := c.attempt, c.awaiting(e.ID); {
 	case a == nil || !a.speaks(e.Subtask, e.Attempt):
 	case e.ID == 0 && !a.closed:
 		c.do(FailJob{Reason: fmt.Sprintf("last state of subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason)})
 		c.close("the job is failing")
-	case c.isPending(e.ID):
-		c.fail(fmt.Sprintf("declined by subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason))
+	case p != nil:
+		c.fail(p, fmt.Sprintf("declined by subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason))
+		c.commitAcked()
 	}
 }
 
 func (c *Coordinator) commitFailed(e CommitFailed) {
-	if p := c.pending; p != nil && p.id == e.ID && p.committing {
-		c.fail("not committed: " + e.Reason)
+	if c.commits(e.ID) {
+		c.fail(c.pending[0], "not committed: "+e.Reason)
+		c.commitAcked()
 	}
 }
 
-// abort gives the pending checkpoint up. Rows that it was to publish wait again.
-func (c *Coordinator) abort(reason string) {
-	p := c.pending
-	c.pending = nil
+// abortAll gives up what is not being committed.
+func (c *Coordinator) abortAll(reason string) {
+	for _, p := range slices.Clone(c.pending) {
+		if !p.committing {
+			c.abort(p, reason)
+		}
+	}
+}
+
+// abort gives a checkpoint up. Rows that it was to publish wait for the next one.
+func (c *Coordinator) abort(p *pending, reason string) {
+	c.pending = slices.DeleteFunc(slices.Clone(c.pending), func(other *pending) bool { return other == p })
 	c.do(Abort{ID: p.id, Attempt: p.attempt, Request: p.request, Reason: reason})
 	if a := c.attempt; a != nil && a.number == p.attempt {
 		a.lastEnd = c.now
-		a.rowsWait = a.rowsWait || p.hasRows
+		if p.hasRows {
+			c.rowsWait(p.id)
+		}
 	}
 	c.discard(p.blobs())
 }
 
-// fail aborts the pending checkpoint and fails the job if that is one failure too many. A savepoint that fails harms nobody,
+// fail aborts a checkpoint and fails the job if that is one failure too many. A savepoint that fails harms nobody,
 // unless the sources have stopped for it: then only a restart makes them go on, as in Flink.
-func (c *Coordinator) fail(reason string) {
-	p := c.pending
-	c.abort(reason)
+func (c *Coordinator) fail(p *pending, reason string) {
+	c.abort(p, reason)
 	a := c.attempt
 	if a == nil || a.number != p.attempt {
 		return

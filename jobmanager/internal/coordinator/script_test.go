@@ -15,7 +15,7 @@ import (
 
 // TestScripts plays the stories in testdata. Verbs:
 //
-//	new [interval=D] [min-pause=D] [fired-pause=D] [timeout=D] [tolerable=N] [retained=N] [committed=(ID,…)] [reserved=ID]
+//	new [interval=D] [min-pause=D] [fired-pause=D] [timeout=D] [tolerable=N] [retained=N] [concurrent=N] [committed=(ID,…)] [reserved=ID]
 //	started attempt=N sources=(s/0,…) [others=(w/0,…)]     running     tick
 //	reserved through=ID                                     committed id=ID         commit-failed id=ID reason=text
 //	fired subtask=w/0 last=ID                               request name=text kind=savepoint
@@ -51,7 +51,7 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 	for _, a := range s.c.Step(start.Add(s.at), s.event(t, d)) {
 		b.WriteString(show(a) + "\n")
 	}
-	if p := s.c.Progress(); p != nil {
+	for _, p := range s.c.Progress() {
 		fmt.Fprintf(&b, "= %s %d, %d of %d subtasks to ack\n", p.Kind, p.ID, len(p.Waiting), p.Subtasks)
 	}
 	if b.Len() == 0 {
@@ -69,6 +69,7 @@ func newCoordinator(t *testing.T, d *datadriven.TestData) *coordinator.Coordinat
 	}
 	d.MaybeScanArgs(t, "tolerable", &config.TolerableFailures)
 	d.MaybeScanArgs(t, "retained", &config.Retained)
+	d.MaybeScanArgs(t, "concurrent", &config.MaxConcurrent)
 	var committed []checkpoint.Checkpoint
 	for _, id := range values(d, "committed") {
 		n, err := strconv.Atoi(id)

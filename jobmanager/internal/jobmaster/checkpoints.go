@@ -51,7 +51,7 @@ func coordination(p *plan.Program) coordinator.Config {
 	k := p.Job.Checkpoint
 	return coordinator.Config{
 		Interval: k.Interval, MinPause: k.MinPause, FiredPause: firedPause, Timeout: k.Timeout,
-		TolerableFailures: k.ToleratedFailures, Retained: k.Retained, MaxParallelism: p.Job.MaxParallelism,
+		TolerableFailures: k.ToleratedFailures, MaxConcurrent: k.MaxConcurrent, Retained: k.Retained, MaxParallelism: p.Job.MaxParallelism,
 	}
 }
 
@@ -115,7 +115,7 @@ func (m *master) trigger(a coordinator.Trigger) {
 // commit makes a checkpoint exist. One whose ledger does not balance is kept all the same, and the job marked: the rows
 // are what they are, and hiding them would not mend the engine.
 func (m *master) commit(ctx context.Context, a coordinator.Commit) {
-	c, progress := a.Checkpoint, m.checkpoints.Progress()
+	c, progress := a.Checkpoint, m.checkpoints.Progress()[0]
 	command := &storagev1.CompleteCheckpoint{
 		JobId: m.id, CheckpointId: uint64(c.ID), Checkpoint: c.Encode(), Attempt: int32(c.Attempt),
 	}

@@ -18,9 +18,9 @@ const (
 // checkpointStats is what is shown of a job's checkpoints. Those before this jobmanager led are not counted, as in Flink.
 type checkpointStats struct {
 	config   coordinator.Config
-	counts   view.Checkpoints      // the numbers of it alone
-	underWay *coordinator.Progress // nil when none is
-	history  []*view.Checkpoint    // newest last
+	counts   view.Checkpoints       // the numbers of it alone
+	underWay []coordinator.Progress // newest last
+	history  []*view.Checkpoint     // newest last
 	// The newest of their kinds; nil without one.
 	latestCompleted, latestSavepoint, latestFailed *view.Checkpoint
 	restoredFrom                                   *view.Restored
@@ -28,7 +28,7 @@ type checkpointStats struct {
 }
 
 // completed takes the last progress of a checkpoint that is committed now.
-func (s *checkpointStats) completed(p *coordinator.Progress, subsumed []checkpoint.ID, now int64) {
+func (s *checkpointStats) completed(p coordinator.Progress, subsumed []checkpoint.ID, now int64) {
 	c := shownCheckpoint(p)
 	c.Status, c.Ended = view.CheckpointCompleted, now
 	s.counts.Completed++
@@ -49,8 +49,10 @@ func (s *checkpointStats) completed(p *coordinator.Progress, subsumed []checkpoi
 
 func (s *checkpointStats) aborted(a coordinator.Abort, now int64) {
 	c := &view.Checkpoint{ID: uint64(a.ID), Triggered: now}
-	if p := s.underWay; p != nil && p.ID == a.ID {
-		c = shownCheckpoint(p)
+	for _, p := range s.underWay {
+		if p.ID == a.ID {
+			c = shownCheckpoint(p)
+		}
 	}
 	c.Status, c.Ended, c.Failure = view.CheckpointFailed, now, a.Reason
 	s.counts.Failed++
@@ -88,9 +90,10 @@ func (s *checkpointStats) view() view.Checkpoints {
 	shown.Config = view.CheckpointConfig{
 		Interval: s.config.Interval.Milliseconds(), Timeout: s.config.Timeout.Milliseconds(),
 		MinPause: s.config.MinPause.Milliseconds(), TolerableFailures: s.config.TolerableFailures,
+		MaxConcurrent: s.config.Concurrent(),
 	}
-	if s.underWay != nil {
-		shown.UnderWay = shownCheckpoint(s.underWay)
+	for _, p := range slices.Backward(s.underWay) {
+		shown.UnderWay = append(shown.UnderWay, *shownCheckpoint(p))
 	}
 	for _, c := range slices.Backward(s.history) {
 		shown.History = append(shown.History, *c)
@@ -109,7 +112,7 @@ func copied[T any](p *T) *T {
 }
 
 // shownCheckpoint lists by vertex who has acked.
-func shownCheckpoint(p *coordinator.Progress) *view.Checkpoint {
+func shownCheckpoint(p coordinator.Progress) *view.Checkpoint {
 	c := &view.Checkpoint{ID: uint64(p.ID), Kind: p.Kind, Status: view.CheckpointInProgress, Triggered: p.TriggeredMs}
 	task := func(vertexID string) *view.CheckpointTask {
 		for i := range c.Tasks {

@@ -11,9 +11,9 @@ import (
 )
 
 // at is a checkpoint that both subtasks of a vertex have acked, the second last.
-func at(id checkpoint.ID, kind checkpoint.Kind) *coordinator.Progress {
+func at(id checkpoint.ID, kind checkpoint.Kind) coordinator.Progress {
 	triggered := 1000 * int64(id)
-	return &coordinator.Progress{ID: id, Kind: kind, TriggeredMs: triggered, Subtasks: 2, Acks: []coordinator.Ack{
+	return coordinator.Progress{ID: id, Kind: kind, TriggeredMs: triggered, Subtasks: 2, Acks: []coordinator.Ack{
 		{Subtask: checkpoint.Subtask{VertexID: "v", Index: 0}, AtMs: triggered + 5, Bytes: 10},
 		{Subtask: checkpoint.Subtask{VertexID: "v", Index: 1}, AtMs: triggered + 7, Bytes: 20},
 	}}
@@ -28,9 +28,13 @@ func TestCheckpointStats(t *testing.T) {
 		}
 		s.completed(at(id, kind), []checkpoint.ID{id - 1}, 1000*int64(id)+9)
 	}
-	s.underWay = at(13, checkpoint.Periodic)
-	s.underWay.Waiting = []checkpoint.Subtask{{VertexID: "w"}}
-	if got := s.view().UnderWay; got.Status != view.CheckpointInProgress || len(got.Tasks) != 2 || got.Tasks[0].Subtasks != 1 || len(got.Tasks[0].Acks) != 0 {
+	thirteenth := at(13, checkpoint.Periodic)
+	thirteenth.Waiting = []checkpoint.Subtask{{VertexID: "w"}}
+	s.underWay = []coordinator.Progress{thirteenth, at(14, checkpoint.Periodic)}
+	if got := s.view().UnderWay; len(got) != 2 || got[0].ID != 14 {
+		t.Errorf("under way %+v", got)
+	}
+	if got := s.view().UnderWay[1]; got.Status != view.CheckpointInProgress || len(got.Tasks) != 2 || got.Tasks[0].Subtasks != 1 || len(got.Tasks[0].Acks) != 0 {
 		t.Errorf("under way %+v", got)
 	}
 	s.aborted(coordinator.Abort{ID: 13, Reason: "expired"}, 13_500)

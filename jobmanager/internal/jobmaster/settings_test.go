@@ -14,13 +14,13 @@ import (
 
 // Each setting of the spec's checkpoint does what it says.
 func TestCheckpointSettings(t *testing.T) {
-	const settings = "checkpoint: {interval: 20s, min_pause: 15s, timeout: 8s, tolerated_failures: 1, retained: 2}\n" + fixedDelay
+	const settings = "checkpoint: {interval: 20s, min_pause: 15s, timeout: 8s, tolerated_failures: 1, max_concurrent: 4, retained: 2}\n" + fixedDelay
 	inWorld(t, func(w *world) {
 		tm := w.register("a:1-x", 1)
 		id := w.submit("1", settings)
 		deployed := w.start(tm)
 		shown := w.job(id).Checkpoints.Config
-		if want := (view.CheckpointConfig{Interval: 20_000, MinPause: 15_000, Timeout: 8000, TolerableFailures: 1}); shown != want {
+		if want := (view.CheckpointConfig{Interval: 20_000, MinPause: 15_000, Timeout: 8000, TolerableFailures: 1, MaxConcurrent: 1}); shown != want {
 			t.Errorf("shown as %+v", shown)
 		}
 		wants := func(after time.Duration, orders ...string) {
@@ -72,6 +72,34 @@ func TestLastStateNotKept(t *testing.T) {
 		job := w.wants(id, jobfsm.Restarting)
 		if f := job.Failures[0].Message; f != "last state of subtask "+deployed[1].GetSubtask().GetVertexId()+"/0: no space left on device" {
 			t.Errorf("failure %q", f)
+		}
+	})
+}
+
+// Two checkpoints are under way at once. They are committed one after the other, and the files of both are in the manifest once.
+func TestConcurrentCheckpoints(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tm := w.register("a:1-x", 1)
+		id := w.submit("1", "checkpoint: {interval: 1s, max_concurrent: 2}\n")
+		deployed := w.start(tm)
+		<-time.After(5 * time.Second)
+		if orders := tm.takeOrders(); !slices.Equal(orders, []string{"trigger 1 of 0", "trigger 2 of 0"}) {
+			t.Fatalf("orders %q", orders)
+		}
+		if shown := w.job(id).Checkpoints; len(shown.UnderWay) != 2 || shown.UnderWay[0].ID != 2 || shown.Config.MaxConcurrent != 2 {
+			t.Errorf("under way are %+v, at most %d", shown.UnderWay, shown.Config.MaxConcurrent)
+		}
+		w.ack(2, 160, deployed[:1])
+		w.ack(1, 150, deployed)
+		if orders := tm.takeOrders(); !slices.Equal(orders, []string{"commit 1 of 0", "commit 1 of 0", "trigger 3 of 0"}) {
+			t.Errorf("orders %q", orders)
+		}
+		w.ack(2, 160, deployed[1:])
+		if orders := tm.takeOrders(); !slices.Equal(orders, []string{"commit 2 of 0", "commit 2 of 0"}) {
+			t.Errorf("orders %q", orders)
+		}
+		if job := w.wants(id, jobfsm.Running); job.Checkpoints.Completed != 2 || job.Checkpoints.Failed != 0 {
+			t.Errorf("%d completed, %d failed", job.Checkpoints.Completed, job.Checkpoints.Failed)
 		}
 	})
 }

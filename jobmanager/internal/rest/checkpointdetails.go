@@ -19,7 +19,10 @@ func (s *server) checkpoint(r *http.Request) (*view.Checkpoint, error) {
 		return nil, err
 	}
 	c := j.Checkpoints
-	shown := []*view.Checkpoint{c.UnderWay, c.LatestCompleted, c.LatestSavepoint, c.LatestFailed}
+	shown := []*view.Checkpoint{c.LatestCompleted, c.LatestSavepoint, c.LatestFailed}
+	for i := range c.UnderWay {
+		shown = append(shown, &c.UnderWay[i])
+	}
 	for i := range c.History {
 		shown = append(shown, &c.History[i])
 	}

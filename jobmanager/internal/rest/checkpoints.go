@@ -60,9 +60,8 @@ type checkpointCounts struct {
 
 func countCheckpoints(c view.Checkpoints) checkpointCounts {
 	counts := checkpointCounts{Restored: c.Restores, Total: c.Completed + c.Failed, Completed: c.Completed, Failed: c.Failed}
-	if c.UnderWay != nil {
-		counts.Total, counts.InProgress = counts.Total+1, 1
-	}
+	counts.InProgress = len(c.UnderWay)
+	counts.Total += counts.InProgress
 	return counts
 }
 
@@ -119,8 +118,8 @@ func (s *server) checkpoints(r *http.Request) (any, error) {
 			ID: from.ID, Timestamp: from.At, IsSavepoint: from.Kind.IsSavepoint(), ExternalPath: new(notAddressable),
 		}
 	}
-	if c.UnderWay != nil {
-		answer.History = append(answer.History, *briefly(c.UnderWay))
+	for i := range c.UnderWay {
+		answer.History = append(answer.History, *briefly(&c.UnderWay[i]))
 	}
 	for _, ended := range c.History {
 		answer.History = append(answer.History, *briefly(&ended))
@@ -246,7 +245,7 @@ func (s *server) checkpointsConfig(r *http.Request) (any, error) {
 	}
 	c := j.Checkpoints.Config
 	config := checkpointConfig{
-		Mode: "exactly_once", Interval: c.Interval, Timeout: c.Timeout, MinPause: c.MinPause, MaxConcurrent: 1,
+		Mode: "exactly_once", Interval: c.Interval, Timeout: c.Timeout, MinPause: c.MinPause, MaxConcurrent: int64(c.MaxConcurrent),
 		StateBackend: "HashMapStateBackend", CheckpointStorage: "FileSystemCheckpointStorage",
 		TolerableFailedCheckpoints: c.TolerableFailures, CheckpointsAfterTasksFinish: true,
 		ChangelogMaterializationEvery: 600_000, ChangelogStorage: "memory",

@@ -26,7 +26,7 @@ func TestCheckpointStatistics(t *testing.T) {
 	cluster := newCluster()
 	job := cluster.jobs[runningJob]
 	job.Checkpoints.Durations = []int64{13, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
-	job.Checkpoints.UnderWay = newCheckpoint(98, view.CheckpointInProgress)
+	job.Checkpoints.UnderWay = []view.Checkpoint{*newCheckpoint(98, view.CheckpointInProgress)}
 	cluster.jobs[runningJob] = job
 	got := decode(t, get(t, newAPI(cluster), "/jobs/"+runningJob+"/checkpoints").Body.Bytes()).(map[string]any)
 	want := decode(t, []byte(`{"restored":1,"total":103,"in_progress":1,"completed":97,"failed":5}`))
@@ -55,7 +55,7 @@ func TestCheckpointStatistics(t *testing.T) {
 func TestCheckpointTask(t *testing.T) {
 	cluster := newCluster()
 	job := cluster.jobs[runningJob]
-	job.Checkpoints.UnderWay = newCheckpoint(98, view.CheckpointInProgress)
+	job.Checkpoints.UnderWay = []view.Checkpoint{*newCheckpoint(98, view.CheckpointInProgress)}
 	cluster.jobs[runningJob] = job
 	api := newAPI(cluster)
 	base := "/jobs/" + runningJob + "/checkpoints/details/"

@@ -89,7 +89,7 @@ func situate(c *fixedCluster, name string) {
 	job := c.jobs[runningJob]
 	switch {
 	case strings.Contains(name, "checkpoints.in-progress"):
-		job.Checkpoints.UnderWay = newCheckpoint(98, view.CheckpointInProgress)
+		job.Checkpoints.UnderWay = []view.Checkpoint{*newCheckpoint(98, view.CheckpointInProgress)}
 		job.Checkpoints.History = job.Checkpoints.History[:9]
 		c.jobs[runningJob] = job
 	case strings.Contains(name, "checkpoints.after-taskmanager-loss"):

@@ -217,7 +217,10 @@ func recordsOf(j view.Job) why.Records {
 func checkpointFacts(c view.Checkpoints) why.Checkpoints {
 	facts := why.Checkpoints{
 		Interval: c.Config.Interval, Completed: c.Completed, Failed: c.Failed,
-		LatestCompleted: checkpointFact(c.LatestCompleted), LatestFailed: checkpointFact(c.LatestFailed), UnderWay: checkpointFact(c.UnderWay),
+		LatestCompleted: checkpointFact(c.LatestCompleted), LatestFailed: checkpointFact(c.LatestFailed),
+	}
+	if n := len(c.UnderWay); n > 0 {
+		facts.UnderWay = checkpointFact(&c.UnderWay[n-1]) // the oldest
 	}
 	for _, ended := range c.History {
 		if ended.Status != view.CheckpointFailed {

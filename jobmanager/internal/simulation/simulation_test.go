@@ -150,7 +150,7 @@ source:
   schema: {id: INT, t: TIMESTAMP(3)}
   watermark: {column: t}
 %ssink: {csv: {path: out}}
-checkpoint: {interval: 2s, timeout: 6s, tolerated_failures: 1, retained: %d}
+checkpoint: {interval: 2s, timeout: 6s, tolerated_failures: 1, max_concurrent: %d, retained: %d}
 restart_strategy: {type: fixed-delay, attempts: 100000, delay: 300ms}
 `
 
@@ -161,7 +161,7 @@ func (w *world) submit() {
 		window, parallelism = "", []string{"2", "3", "auto"}[w.rng.IntN(3)]
 		w.splits++
 	}
-	id, err := w.jobManager.dispatcher.Submit(w.Context(), jobmaster.Spec{Text: fmt.Sprintf(spec, parallelism, window, w.retained), File: "job.yaml"})
+	id, err := w.jobManager.dispatcher.Submit(w.Context(), jobmaster.Spec{Text: fmt.Sprintf(spec, parallelism, window, 1+w.rng.IntN(3), w.retained), File: "job.yaml"})
 	if err != nil {
 		w.Fatal(err)
 	}

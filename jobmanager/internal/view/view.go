@@ -91,9 +91,8 @@ type Metrics struct {
 type Checkpoints struct {
 	Config            CheckpointConfig
 	Completed, Failed int
-	// UnderWay is the one that is, if any.
-	UnderWay *Checkpoint
-	History  []Checkpoint // the last that ended, newest first
+	UnderWay          []Checkpoint // newest first
+	History           []Checkpoint // the last that ended, newest first
 	// The newest of their kinds, which may be older than the history; nil without one. Savepoint is a completed one.
 	LatestCompleted, LatestSavepoint, LatestFailed *Checkpoint
 	// Durations (ms, trigger to last ack) and Sizes (bytes of keyed state) are those of the last that completed.
@@ -108,6 +107,7 @@ type CheckpointConfig struct {
 	Interval          int64 // 0: only when rows wait to be published
 	Timeout, MinPause int64
 	TolerableFailures int
+	MaxConcurrent     int
 }
 
 // Restored says that a job went on from a checkpoint.

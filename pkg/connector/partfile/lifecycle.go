@@ -139,6 +139,13 @@ func (l *lifecycle) published(files []Pending, now time.Time) {
 	}
 }
 
+// unpublished returns the files that are none of those remembered as finished.
+func (l *lifecycle) unpublished(files []Pending) []Pending {
+	return slices.DeleteFunc(slices.Clone(files), func(p Pending) bool {
+		return slices.ContainsFunc(l.finished, func(f File) bool { return f.Name == p.Name })
+	})
+}
+
 // abandon forgets the files that no checkpoint can hold, and returns their hidden names.
 func (l *lifecycle) abandon() []string {
 	var hidden []string

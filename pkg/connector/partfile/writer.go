@@ -217,9 +217,10 @@ func (w *Writer) Prepare() ([]Pending, error) {
 	return w.lifecycle.prepare(), nil
 }
 
-// Commit publishes files that Prepare returned, after the checkpoint that holds them is committed. It may be repeated,
-// and works as the package's Commit.
+// Commit publishes files that Prepare returned, after the checkpoint that holds them is committed. It works as the package's Commit, but
+// leaves those alone that it has published before, for an earlier checkpoint: somebody may have moved them away since.
 func (w *Writer) Commit(pending []Pending) error {
+	pending = w.lifecycle.unpublished(pending)
 	if err := commit(w.files, w.dir, pending); err != nil {
 		return err
 	}

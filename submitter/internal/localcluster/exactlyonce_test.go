@@ -25,6 +25,19 @@ func TestExactlyOnce(t *testing.T) {
 	}
 }
 
+// So do those of a job of which several checkpoints are under way at once.
+func TestExactlyOnceWithConcurrentCheckpoints(t *testing.T) {
+	for _, passThrough := range []bool{false, true} {
+		t.Run(fmt.Sprintf("pass-through=%t", passThrough), func(t *testing.T) {
+			t.Parallel()
+			c := newChaos(t, 7)
+			c.run(spec{
+				parallelism: 2, passThrough: passThrough, restarts: 1000, window: 10 * time.Second, interval: 10 * time.Millisecond, concurrent: 4,
+			})
+		})
+	}
+}
+
 // chaos is a job whose processes die while its topic is written to.
 type chaos struct {
 	*fixture

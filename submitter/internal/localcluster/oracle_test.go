@@ -29,6 +29,7 @@ type spec struct {
 	group       string        // of consumers, none when empty
 	restarts    int           // how often the job may begin again
 	interval    time.Duration // between checkpoints, 100 ms when 0
+	concurrent  int           // checkpoints under way at once, 1 when 0
 	onDataLoss  string        // begins at the group's offsets then; fail, at the earliest, when empty
 	deadLetters bool          // takes bad records and late rows, in the directory deadLetterDir
 	sink        string        // a topic for the rows, as CSV, and one with deadTopic's name for the dead letters; a directory when empty
@@ -100,9 +101,9 @@ source:
 compute: {price_with_kdv: price * (1 + kdv)}
 %sselect: [id, product, description, price, kdv, price_with_kdv, %s]
 sink: %s
-checkpoint: {interval: %s}
+checkpoint: {interval: %s, max_concurrent: %d}
 restart_strategy: %s
-%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, sink, interval, restart, dead)
+%s`, s.topic, parallelism, strings.Join(brokers, ","), s.topic, start, ending, onError, s.idleAfter.Milliseconds(), window, last, sink, interval, max(s.concurrent, 1), restart, dead)
 }
 
 // listing is a record of the tests.
