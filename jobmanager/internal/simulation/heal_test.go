@@ -182,7 +182,7 @@ func (w *world) takeOver() {
 		continue
 	}
 	after, err := w.jobManager.dispatcher.Job(w.job)
-	if err != nil || after.Attempt != before.Attempt || w.adopted.Load() != adopted+1 || after.Status != jobfsm.Running && after.Status != jobfsm.Finished {
+	if err != nil || after.Restarts != before.Restarts || w.adopted.Load() != adopted+1 || after.Status != jobfsm.Running && after.Status != jobfsm.Finished {
 		w.fail("attempt %d was to go on, and %d is %s: %v, failures %v", before.Attempt, after.Attempt, after.Status, err, after.Failures)
 	}
 }

@@ -564,7 +564,10 @@ func (w *world) applied(c *storagev1.Command) {
 	case len(decoded.States) != w.vertices()*w.parallelism[complete.GetAttempt()]:
 		w.fail("checkpoint %d holds %d states at parallelism %d", id, len(decoded.States), w.parallelism[complete.GetAttempt()])
 	}
-	w.newest, w.harmed = id, false
+	w.newest = id
+	w.harmed = slices.ContainsFunc(w.taskManagers, func(tm *taskManager) bool { // one that is dead, and nobody knows, hears of no commit
+		return tm.dead && tm.link != nil && !tm.link.ended.Load()
+	})
 	w.committed[id] = decoded
 	job, err := w.memory.Job(complete.GetJobId())
 	if err != nil {
