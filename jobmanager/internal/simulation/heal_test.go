@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"testing"
 	"time"
 
 	"pencere/jobmanager/internal/jobfsm"
@@ -57,6 +58,7 @@ func (w *world) ended() bool {
 
 // checkEnd checks what is left when the job has ended.
 func (w *world) checkEnd() {
+	w.checkStrays()
 	job, _ := w.jobManager.dispatcher.Job(w.job)
 	w.note("the job is %s", job.Status)
 	if job.Status == jobfsm.Failed {

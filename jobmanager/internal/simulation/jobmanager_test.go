@@ -39,11 +39,11 @@ type jobManager struct {
 func (w *world) lead() {
 	w.term++
 	j := &jobManager{Memory: w.memory, w: w, term: w.term, asked: map[jobmaster.OperationKey]bool{}}
-	log := slog.New(slog.DiscardHandler)
+	log := slog.New(takenOver{slog.DiscardHandler, w})
 	pool := slotpool.New(time.Now)
 	j.dispatcher = jobmaster.New(jobmaster.Config{
 		Log: j, Slots: pool, Splits: w.enumerator, Storage: w.storage, Logger: log, Version: "simulation",
-		Now: time.Now, Random: func() float64 { return 0.5 }, SavepointDir: w.savepoints,
+		Now: time.Now, Random: func() float64 { return 0.5 }, SavepointDir: w.savepoints, Grace: 3 * time.Second,
 	})
 	j.gateway = gateway.New(pool, j.dispatcher, log)
 	var ctx context.Context
@@ -56,6 +56,23 @@ func (w *world) lead() {
 	w.jobManager = j
 	w.settle()
 }
+
+// takenOver counts how often a jobmanager goes on with the subtasks that an earlier one deployed.
+type takenOver struct {
+	slog.Handler
+	w *world
+}
+
+func (takenOver) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h takenOver) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "job taken over" {
+		h.w.adopted.Add(1)
+	}
+	return nil
+}
+
+func (h takenOver) WithAttrs([]slog.Attr) slog.Handler { return h }
 
 // kill ends the jobmanager at once.
 func (j *jobManager) kill() {
@@ -106,9 +123,7 @@ func (w *world) connect(tm *taskManager) {
 		l.cut()
 		l.ended.Store(true)
 	})
-	tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: &controlv1.Register{
-		TaskManagerId: tm.id, DataAddress: tm.id, Slots: int32(tm.slots),
-	}}})
+	tm.register()
 }
 
 func (l *link) Context() context.Context { return l.ctx }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,7 @@ var (
 // publishes, every checkpoint is of all subtasks, no row is published twice, and what a user asked for is answered. When faults stop,
 // the job ends, with each row that its last checkpoint is past published once.
 func TestSimulation(t *testing.T) {
+	adopted := int64(0)
 	for n := range *runs {
 		inWorld(t, *seed+uint64(n), func(w *world) {
 			for range 300 + w.rng.IntN(3000) {
@@ -40,10 +42,15 @@ func TestSimulation(t *testing.T) {
 				}
 			}
 			w.heal()
+			adopted += w.adopted.Load()
 		})
 		if t.Failed() {
 			return
 		}
+	}
+	t.Logf("%d times a jobmanager took running subtasks over", adopted)
+	if *runs >= 100 && adopted < int64(*runs)/10 {
+		t.Errorf("too seldom, in %d runs", *runs)
 	}
 }
 
@@ -175,7 +182,7 @@ func (w *world) submit() {
 
 func (w *world) startTaskManager() {
 	w.born++
-	tm := &taskManager{w: w, id: fmt.Sprintf("tm:%d-x", w.born), slots: 1 + w.rng.IntN(2), tasks: map[ref]*task{}, late: map[ref]*task{}}
+	tm := &taskManager{w: w, id: fmt.Sprintf("tm:%d-x", w.born), slots: 1 + w.rng.IntN(2), tasks: map[ref]*task{}, late: map[ref]*task{}, held: map[ref]*controlv1.HeldSubtask{}}
 	w.taskManagers = append(w.taskManagers, tm)
 	w.note("%s starts", tm.id)
 }
@@ -339,6 +346,10 @@ func (w *world) reconnect() {
 	case tm.link.ctx.Err() != nil:
 		w.note("%s finds its stream broken", tm.id)
 		tm.lose()
+		if w.rng.IntN(4) == 0 {
+			w.note("the lease of %s ends", tm.id)
+			tm.endLease()
+		}
 	}
 }
 
@@ -412,6 +423,7 @@ func (w *world) breakSomething() {
 		w.jobManager.kill()
 		w.jobManager.running.Wait()
 		w.lead()
+		w.follow()
 	case n < 7:
 		w.note("the jobmanager is to lose the answer to its next checkpoint")
 		w.jobManager.loseAnswer.Store(true)
@@ -432,6 +444,22 @@ func (w *world) revive() {
 		w.jobManager.kill()
 		w.jobManager.running.Wait()
 		w.lead()
+		w.follow()
+	}
+}
+
+// follow lets taskmanagers find the new leader soon, if not all of them.
+func (w *world) follow() {
+	for _, i := range w.rng.Perm(len(w.taskManagers)) {
+		tm := w.taskManagers[i]
+		if tm.dead || w.rng.IntN(10) == 0 {
+			continue
+		}
+		if tm.link != nil {
+			tm.lose()
+		}
+		w.connect(tm)
+		w.note("%s follows the new leader", tm.id)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"pencere/pkg/checkpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // taskManager is a taskmanager as the jobmanager sees one. It belongs to the simulation's goroutine.
@@ -22,6 +24,7 @@ type taskManager struct {
 	link  *link // nil while it has none
 	tasks map[ref]*task
 	late  map[ref]*task // those that ended, and may still be told of a commit
+	held  map[ref]*controlv1.HeldSubtask
 }
 
 // ref names an attempt of a subtask.
@@ -93,20 +96,45 @@ func (tm *taskManager) send(m *controlv1.ConnectRequest) {
 	tm.link.up = append(tm.link.up, m)
 }
 
+// update tells a jobmanager, and the next one too, how a subtask is. What has ended stays so.
 func (tm *taskManager) update(r *controlv1.SubtaskRef, s controlv1.SubtaskState, f *controlv1.Failure) {
-	tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: &controlv1.SubtaskUpdate{
-		Subtask: r, State: s, TimeMs: time.Now().UnixMilli(), Failure: f,
-	}}})
+	u := &controlv1.SubtaskUpdate{Subtask: r, State: s, TimeMs: time.Now().UnixMilli(), Failure: f}
+	if h := tm.held[refOf(r)]; h != nil && h.GetUpdate().GetState() < controlv1.SubtaskState_SUBTASK_STATE_FINISHED {
+		h.Update = u
+	}
+	tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: u}})
 }
 
-// lose is that the taskmanager finds its stream broken: it ends all its subtasks.
+// lose is that the taskmanager finds its stream broken. Its subtasks go on.
 func (tm *taskManager) lose() {
 	tm.link.cut()
 	tm.link = nil
+}
+
+// endLease ends the subtasks of a taskmanager that found no jobmanager for too long.
+func (tm *taskManager) endLease() {
 	for _, t := range tm.sorted() {
 		tm.w.end(t)
+		tm.update(t.deploy.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FAILED, &controlv1.Failure{Message: "nobody leads"})
 	}
-	clear(tm.late)
+}
+
+// register introduces the taskmanager to a jobmanager, and says what its subtasks have said.
+func (tm *taskManager) register() {
+	me := &controlv1.Register{TaskManagerId: tm.id, DataAddress: tm.id, Slots: int32(tm.slots)}
+	var said []*controlv1.ConnectRequest
+	for _, r := range slices.SortedFunc(maps.Keys(tm.held), func(a, b ref) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
+		h := proto.CloneOf(tm.held[r])
+		me.Subtasks = append(me.Subtasks, h)
+		if h.GetEnded() != nil {
+			said = append(said, &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: h.GetEnded()}})
+		}
+		said = append(said, &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskUpdate{SubtaskUpdate: h.GetUpdate()}})
+	}
+	tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: me}})
+	for _, m := range said {
+		tm.send(m)
+	}
 }
 
 func (tm *taskManager) sorted() []*task {
@@ -149,6 +177,7 @@ func (tm *taskManager) deploy(d *controlv1.DeploySubtask) {
 		}
 	}
 	tm.w.deployed[t.ref] = true
+	tm.held[t.ref] = &controlv1.HeldSubtask{Slot: d.GetSlot(), Parallelism: d.GetParallelism()}
 	tm.w.mu.Lock()
 	tm.w.parallelism[t.ref.attempt] = int(d.GetParallelism())
 	tm.w.mu.Unlock()
@@ -228,9 +257,9 @@ func (t *task) finishInput() {
 		t.decline(0)
 		return
 	}
-	t.tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{
-		Subtask: t.deploy.GetSubtask(), State: state.Encode(), LastCheckpointId: uint64(t.last),
-	}}})
+	ended := &controlv1.SubtaskEnded{Subtask: t.deploy.GetSubtask(), State: state.Encode(), LastCheckpointId: uint64(t.last)}
+	t.tm.held[t.ref].Ended = ended
+	t.tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: ended}})
 }
 
 func (t *task) decline(id checkpoint.ID) {
@@ -300,7 +329,9 @@ func (t *task) take(from int32, e element) {
 		t.write(*e.row)
 		return
 	case e.barrier != 0:
-		t.barriers[from], t.stopping = e.barrier, e.stops
+		if !t.align(from, e) {
+			return
+		}
 	default:
 		t.closed[from] = true
 	}
@@ -309,11 +340,28 @@ func (t *task) take(from int32, e element) {
 	case len(t.closed) == inputs:
 		t.finishInput()
 	case len(t.barriers) > 0 && len(t.barriers)+len(t.closed) == inputs:
-		id := slices.Max(slices.Collect(maps.Values(t.barriers)))
+		id := slices.Max(slices.Collect(maps.Values(t.barriers))) // they are all the same
 		clear(t.barriers)
 		t.stopped = t.stopping
 		t.ack(id, t.stopping)
 	}
+}
+
+// align notes a barrier and reports whether it counts. A newer one ends the alignment of an older, whose trigger some source did not hear.
+func (t *task) align(from int32, e element) bool {
+	for input, id := range t.barriers {
+		if id > e.barrier {
+			return false
+		}
+		if id < e.barrier {
+			delete(t.barriers, input)
+		}
+	}
+	if e.barrier <= t.last {
+		return false
+	}
+	t.barriers[from], t.stopping = e.barrier, e.stops
+	return true
 }
 
 // commit publishes a checkpoint.
@@ -330,7 +378,7 @@ func (tm *taskManager) commit(m *controlv1.CheckpointCommit) {
 	switch {
 	case acked:
 		delete(t.cuts, id)
-	case t.ended != nil:
+	case t.ended != nil && id > t.last: // not one that was heard before
 		c = *t.ended
 	default:
 		return
