@@ -1,6 +1,7 @@
 package operator_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -91,5 +92,41 @@ func TestRawSource(t *testing.T) {
 	}
 	if l := chain.Ledger()[0]; l.Read != 3 || l.Emitted != 3 {
 		t.Errorf("ledger %+v", l)
+	}
+}
+
+// sizes is an output that keeps how many rows each batch had.
+type sizes struct {
+	collected
+	rows []int64
+}
+
+func (s *sizes) Rows(_ context.Context, rows operator.Rows) error {
+	s.rows = append(s.rows, rows.Batch.NumRows())
+	rows.Batch.Release()
+	return nil
+}
+
+// A batch is cut by all bytes that it holds: keys and headers count when they are columns.
+func TestMetadataIsBounded(t *testing.T) {
+	for metadata, want := range map[string][]int64{"{h: headers.h}": {3, 3, 2}, "{}": {8}} {
+		spec := strings.Replace(chainSpec, "  schema: {id: INT, product: STRING, t: TIMESTAMP(3)}\n  watermark: {column: t, delay: 5s}", "  format: raw\n  metadata: "+metadata, 1)
+		out := &sizes{}
+		chain, err := operator.NewSource(mustParse(t, spec), out, operator.NewCounters(), checked(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain.AddSplit(splitOf(3))
+		all := make([]*kgo.Record, 8)
+		for i := range all {
+			all[i] = &kgo.Record{Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "h", Value: make([]byte, 400<<10)}}}
+		}
+		if err := chain.Records(t.Context(), 0, all); err != nil {
+			t.Fatal(err)
+		}
+		chain.Release()
+		if !slices.Equal(out.rows, want) {
+			t.Errorf("metadata %s: batches of %v rows, want %v", metadata, out.rows, want)
+		}
 	}
 }
