@@ -107,7 +107,7 @@ func Decide(self string, own Position, peers []string, answers []Answer) Decisio
 }
 
 func found(self string, own Position, peers []string, answers []Answer) Decision {
-	var silent, more []string
+	var silent, more, begun []string
 	for _, id := range peers {
 		if id == self {
 			continue
@@ -116,6 +116,8 @@ func found(self string, own Position, peers []string, answers []Answer) Decision
 		switch {
 		case i < 0:
 			silent = append(silent, id)
+		case !answers[i].Joining:
+			begun = append(begun, id)
 		case answers[i].Last != Position{}:
 			more = append(more, id)
 		}
@@ -124,6 +126,8 @@ func found(self string, own Position, peers []string, answers []Answer) Decision
 	slices.Sort(more)
 	first := slices.Min(append(slices.Clone(peers), self))
 	switch {
+	case len(begun) > 0: // its disk is whole, and has no members: it is about to write them
+		return Decision{Wait: "a new cluster begins with " + slices.Min(begun)}
 	case len(more) > 0 || own != Position{}:
 		if own != (Position{}) {
 			more = append(more, self)

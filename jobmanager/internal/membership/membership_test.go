@@ -46,6 +46,7 @@ func TestDecide(t *testing.T) {
 		"another lost its disk too":   {"jm1", membership.Position{}, []membership.Answer{fresh("jm2"), halfway}, wait("no disk is whole; those of jm3 lack what the others had")},
 		"half of it is here": {"jm1", membership.Position{Term: 1, Index: 2}, []membership.Answer{fresh("jm2"), fresh("jm3")},
 			wait("no disk is whole; those of jm1 lack what the others had")},
+		"just being begun":   {"jm2", membership.Position{}, []membership.Answer{fresh("jm3"), has("jm1", 1, 1)}, wait("a new cluster begins with jm1")},
 		"begun by the first": {"jm2", membership.Position{}, []membership.Answer{fresh("jm3"), leader(has("jm1", 2, 3, "jm1"))}, follow(2, 3)},
 		"one of two others":  {"jm2", membership.Position{}, []membership.Answer{leader(has("jm1", 2, 9, three...))}, wait("its disk is empty, and what it knew jm3 must say: no answer from a disk that is whole")},
 		"both others":        {"jm2", membership.Position{}, []membership.Answer{has("jm1", 2, 9, three...), has("jm3", 2, 11, three...)}, follow(2, 11)},

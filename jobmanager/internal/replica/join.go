@@ -23,6 +23,9 @@ import (
 // joinInterval is between two looks at how far a node with an empty disk is.
 const joinInterval = 50 * time.Millisecond
 
+// worrying is how long a node waits before it warns: others may be starting just now. Then it does so as often as of a dead peer.
+const worrying = 5 * time.Second
+
 // joiner brings a node with an empty disk into the cluster, or begins one. See package membership.
 type joiner struct {
 	id     string
@@ -70,7 +73,7 @@ func (m marker) remove() error {
 func (j *joiner) run(ctx context.Context) {
 	tick := time.NewTicker(joinInterval)
 	defer tick.Stop()
-	said := ""
+	said, since := "", time.Now()
 	for {
 		done, wait, err := j.step(ctx)
 		if done {
@@ -82,10 +85,16 @@ func (j *joiner) run(ctx context.Context) {
 		if err != nil {
 			wait = err.Error()
 		}
-		if wait != said && wait != "" {
-			j.log.Warn("jobmanager waits to take part in the cluster", "reason", wait)
+		switch {
+		case wait != said:
+			said, since = wait, time.Now()
+			if wait != "" {
+				j.log.Info("jobmanager waits to take part in the cluster", "reason", wait)
+			}
+		case wait != "" && time.Since(since) > worrying:
+			j.log.Warn("jobmanager still waits to take part in the cluster", "reason", wait)
+			since = time.Now().Add(quiet - worrying)
 		}
-		said = wait
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -50,11 +50,18 @@ var levels = map[hclog.Level]slog.Level{
 	hclog.Warn: slog.LevelWarn, hclog.Error: slog.LevelError,
 }
 
+// ordinary are warnings about what happens whenever a node joins others.
+var ordinary = map[string]bool{
+	"no known peers, aborting election": true, "not part of stable configuration, aborting election": true,
+	"heartbeat timeout reached, not part of a stable configuration or a non-voter, not triggering a leader election": true,
+	"failed to get previous log": true, "appendEntries rejected, sending older logs": true,
+}
+
 // Accept implements hclog.SinkAdapter. Trouble with a peer is a warning, however often it is tried: this node is well.
 func (s *sink) Accept(name string, level hclog.Level, message string, args ...any) {
 	shown := levels[level]
-	if slices.Contains(args, any(raft.ErrTransportShutdown)) {
-		shown = slog.LevelDebug // this node ends
+	if slices.Contains(args, any(raft.ErrTransportShutdown)) || ordinary[message] { // this node ends, or all goes its way
+		shown = slog.LevelDebug
 	}
 	if slices.Contains(args, any("last-leader-id")) && slices.Contains(args, any(raft.ServerID(""))) {
 		shown = slog.LevelDebug // there was no leader yet whom it could miss

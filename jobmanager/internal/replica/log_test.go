@@ -29,6 +29,7 @@ func TestLogOfADeadPeer(t *testing.T) {
 			l.Error("failed to heartbeat to", "peer", raft.ServerAddress("host2:6124"), "error", errors.New("refused"))
 			l.Error("failed to appendEntries to", "peer", raft.Server{ID: "jm3", Address: "host3:6124"}, "error", errors.New("refused"))
 			l.Info("entering follower state")
+			l.Warn("appendEntries rejected, sending older logs", "peer", raft.Server{ID: "jm3", Address: "host3:6124"}, "next", 1)
 			time.Sleep(500 * time.Millisecond) //nolint:forbidigo // in a bubble: it takes no time
 		}
 		l.Warn("heartbeat timeout reached, starting election", "last-leader-addr", raft.ServerAddress(""), "last-leader-id", raft.ServerID(""))
