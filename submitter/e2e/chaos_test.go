@@ -92,20 +92,31 @@ func (c trial) run(t *testing.T) figures {
 	if n := count(topic); n != live.records {
 		t.Fatalf("the topic holds %d records, %d were written: the broker or the test lost its way", n, live.records)
 	}
-	for _, j := range jobs {
-		if err := a.settle(ctx, j, topic); err != nil {
-			t.Errorf("%s (%s): %v", j.name, j.id, err)
-		}
-	}
-	for _, j := range backfills {
-		if err := a.verify(ctx, j, true); err != nil {
-			t.Error(err)
-		}
-	}
+	a.prove(ctx, jobs, backfills, topic)
 	f := figures{blows: blows, replayed: a.replayed.Load(), took: time.Since(began), settled: time.Since(began) - suffered, records: live.records, backfills: len(backfills)}
 	f.add(append(jobs, backfills...))
 	t.Logf("seed %d: %s", c.seed, f)
 	return f
+}
+
+// prove compares every row of the jobs, all at once: those that still run mostly wait.
+func (a *arena) prove(ctx context.Context, jobs, backfills []*chaosJob, topic [][][]byte) {
+	var proofs sync.WaitGroup
+	for _, j := range jobs {
+		proofs.Go(func() {
+			if err := a.settle(ctx, j, topic); err != nil {
+				a.t.Errorf("%s (%s): %v", j.name, j.id, err)
+			}
+		})
+	}
+	proofs.Go(func() {
+		for _, j := range backfills {
+			if err := a.verify(ctx, j, true); err != nil {
+				a.t.Error(err)
+			}
+		}
+	})
+	proofs.Wait()
 }
 
 // submitLive runs the jobs without an end. Two of them take the slots that there are.
