@@ -69,7 +69,7 @@ func (j job) awaitLoss(read, lost int64) {
 
 // What is lost is counted once, though the job dies and goes on from a checkpoint, and then from a savepoint, at other parallelisms.
 func TestDataLossIsCountedOnce(t *testing.T) {
-	f := newFixture(t, 1)
+	f := newFixture(t, 0)
 	stop, err := f.cluster.AddTaskManager()
 	f.check(err)
 	topic := partitions{records(at(1, 1), at(2, 2), at(3, 3), at(4, 4), at(5, 5), at(6, 6))}
@@ -77,6 +77,8 @@ func TestDataLossIsCountedOnce(t *testing.T) {
 	j := f.lossy(s, topic, 1, 4)
 	s.topic, s.group = "topic-1", "lossy-earliest"
 	j.awaitLoss(2, 3)
+	_, err = f.cluster.AddTaskManager()
+	f.check(err)
 	stop()
 	more := records(at(7, 7), at(8, 8), at(9, 9), at(10, 10))
 	f.produce(s.topic, partitions{more[:1]})
