@@ -44,7 +44,7 @@ func (c regionClaim) Parallelism(free int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.state
-	s.notice = fmt.Sprintf("waiting for slots: %d for subtasks that begin again, %d are free", c.slots, free)
+	s.notice = fmt.Sprintf("waiting for slots: %d for subtasks that begin again, %d are free; no checkpoint publishes what the others write before", c.slots, free)
 	if s.bounds.Target(s.parallelism-c.slots+free, len(s.splits), c.program.Job.MaxParallelism) > 0 {
 		c.post(slotsLacking{c.attempt})
 	}

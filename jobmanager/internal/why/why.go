@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"pencere/jobmanager/internal/jobfsm"
 )
@@ -198,12 +199,15 @@ func (e *explainer) start() {
 			"See that the brokers of source.kafka.brokers run and can be reached from the jobmanager and the taskmanagers.")
 	case e.Status == jobfsm.Initializing:
 		e.add(Waiting, Starting, "The job is starting: it looks for the partitions of "+e.topic()+".", "")
-	case e.Parallelism == 0:
+	case e.Parallelism == 0, strings.HasPrefix(e.Notice, waitingForSlots):
 		e.noSlots()
 	default:
 		e.add(Waiting, Starting, "The job is starting: not all of its subtasks process yet.", "")
 	}
 }
+
+// waitingForSlots is how the notice of a job begins that waits for some, all of it or subtasks that begin again.
+const waitingForSlots = "waiting for slots"
 
 func (e *explainer) noSlots() {
 	sentence := "The job waits for slots"
