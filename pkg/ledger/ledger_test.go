@@ -22,6 +22,8 @@ func TestImbalance(t *testing.T) {
 		{ledger.Entry{Split: 1, Read: 7, Emitted: 2, Open: 4}, "ledger of split cars-1 does not balance: 7 read, 2 emitted, 4 open: 1 missing"},
 		{ledger.Entry{Split: 0, Read: 7}, "ledger of split cars-0 does not balance: 7 read, none accounted for: 7 missing"},
 		{ledger.Entry{Split: 0, Read: 7, Emitted: 5, Collapsed: 4}, "ledger of split cars-0 does not balance: 7 read, 5 emitted, 4 collapsed: 2 too many"},
+		{ledger.Entry{Split: 1, Read: 1, Emitted: 1, Lost: 9, Truncations: 2}, ""},
+		{ledger.Entry{Split: 1, Read: 1, Emitted: 1, Lost: -1}, "ledger of split cars-1 does not balance: 1 read, 1 emitted: a count is negative"},
 		{ledger.Entry{Split: 0, Read: 7, Emitted: 8, Open: -1}, "ledger of split cars-0 does not balance: 7 read, 8 emitted, -1 open: a count is negative"},
 	} {
 		err := ledger.Ledger{c.entry}.Balance(topic)
@@ -47,6 +49,7 @@ type world struct {
 	sources []ledger.Ledger
 	windows []windows
 	read    []int // records, by split
+	lost    []int // those that were gone, by split
 }
 
 type windows struct {
@@ -57,6 +60,11 @@ type windows struct {
 func (w *world) step(t *rapid.T) {
 	split := rapid.IntRange(0, len(w.read)-1).Draw(t, "split")
 	source := w.sources[split%len(w.sources)].Of(int32(split))
+	if rapid.IntRange(0, 9).Draw(t, "gap") == 0 {
+		n := rapid.IntRange(1, 5).Draw(t, "lost")
+		w.lost[split] += n
+		source.Lost += int64(n)
+	}
 	w.read[split]++
 	source.Read++
 	switch rapid.SampledFrom([]string{"filtered", "late", "dead", "skipped", "key", "key", "key", "fire"}).Draw(t, "fate") {
@@ -96,7 +104,7 @@ func (w *world) fire() {
 
 // checkpoint returns what the subtasks hold, copied.
 func (w *world) checkpoint() (c world) {
-	c.read = slices.Clone(w.read)
+	c.read, c.lost = slices.Clone(w.read), slices.Clone(w.lost)
 	for _, s := range w.sources {
 		c.sources = append(c.sources, slices.Clone(s))
 	}
@@ -110,6 +118,7 @@ func (w *world) checkpoint() (c world) {
 func (w *world) restore(sources, windowSubtasks int) (r world) {
 	r = newWorld(len(w.read), sources, windowSubtasks)
 	copy(r.read, w.read)
+	copy(r.lost, w.lost)
 	for _, old := range w.sources {
 		for _, e := range old {
 			r.sources[int(e.Split)%sources].Of(e.Split).Add(e)
@@ -125,7 +134,7 @@ func (w *world) restore(sources, windowSubtasks int) (r world) {
 }
 
 func newWorld(splits, sources, windowSubtasks int) world {
-	w := world{sources: make([]ledger.Ledger, sources), windows: make([]windows, windowSubtasks), read: make([]int, splits)}
+	w := world{sources: make([]ledger.Ledger, sources), windows: make([]windows, windowSubtasks), read: make([]int, splits), lost: make([]int, splits)}
 	for i := range w.windows {
 		w.windows[i].open = map[int]int32{}
 	}
@@ -169,8 +178,8 @@ func TestRandomFates(t *testing.T) {
 			t.Fatal(err)
 		}
 		for split, read := range w.read {
-			if got := all.Of(int32(split)).Read; got != int64(read) {
-				t.Fatalf("split %d has %d records read, want %d", split, got, read)
+			if got := all.Of(int32(split)); got.Read != int64(read) || got.Lost != int64(w.lost[split]) {
+				t.Fatalf("split %d has %d records read and %d lost, want %d and %d", split, got.Read, got.Lost, read, w.lost[split])
 			}
 		}
 		tamper(t, all)

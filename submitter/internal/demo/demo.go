@@ -262,10 +262,11 @@ func (d *demo) cancelJob(ctx context.Context) error {
 		}
 		if client.Terminal(job.State) {
 			files, err := d.cluster.Client().Files(ctx, d.jobID)
-			if err == nil {
-				d.progress = progressOf(job, files)
+			if err != nil {
+				return fmt.Errorf("list the files of the job: %w", err)
 			}
-			return err
+			d.progress = progressOf(job, files)
+			return d.showFirst(files) // it may have come with the job's end
 		}
 		if !asked {
 			if err := d.cluster.Client().Cancel(ctx, d.jobID); err != nil {
