@@ -220,6 +220,17 @@ func (c Checkpoint) Ledger() ledger.Ledger {
 	return sum
 }
 
+// Positions returns the offsets that the sources go on from, by the numbers of their splits.
+func (c Checkpoint) Positions() map[int32]int64 {
+	positions := make(map[int32]int64)
+	for _, s := range c.States {
+		for _, split := range s.Splits {
+			positions[split.Number] = split.Next
+		}
+	}
+	return positions
+}
+
 // Pending returns the part files of the sink to be published, of all subtasks.
 func (c Checkpoint) Pending() []PartFile {
 	return c.pending(func(s State) Sink { return s.Sink })

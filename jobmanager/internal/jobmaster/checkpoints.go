@@ -159,7 +159,7 @@ func (m *master) account(c checkpoint.Checkpoint) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state.ledger, m.state.ledgerOf = counts, c.ID
+	m.state.ledger, m.state.ledgerOf, m.state.ledgerNext = counts, c.ID, c.Positions()
 	if imbalance != nil {
 		m.state.imbalance = imbalance.Error()
 	}

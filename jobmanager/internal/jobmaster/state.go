@@ -47,9 +47,10 @@ type state struct {
 	checkpoints  checkpointStats
 	ledger       ledger.Ledger // of checkpoint ledgerOf, the newest
 	ledgerOf     checkpoint.ID
-	manifestHead manifest.Hash // zero without entries
-	deadHead     manifest.Hash // of the dead letters; zero without entries
-	imbalance    string        // what is wrong with a ledger
+	ledgerNext   map[int32]int64 // what that checkpoint goes on from, by split
+	manifestHead manifest.Hash   // zero without entries
+	deadHead     manifest.Hash   // of the dead letters; zero without entries
+	imbalance    string          // what is wrong with a ledger
 }
 
 // subtask is the current attempt of one.
@@ -227,8 +228,13 @@ func (m *master) view() view.Job {
 	slices.Reverse(job.Failures)
 	job.Checkpoints = s.checkpoints.view()
 	job.Ledger, job.LedgerCheckpoint, job.Imbalance = slices.Clone(s.ledger), uint64(s.ledgerOf), s.imbalance
-	for _, split := range s.splits {
+	for number, split := range s.splits {
 		job.SplitNames = append(job.SplitNames, view.SplitName{Topic: split.Topic, Partition: split.Partition})
+		next, read := s.ledgerNext[int32(number)]
+		if !read {
+			next = split.Start
+		}
+		job.LedgerRanges = append(job.LedgerRanges, view.Range{From: split.Start, To: next})
 	}
 	job.ManifestHead, job.DeadLetterHead = s.manifestHead, s.deadHead
 	for v, vertex := range s.program.Vertices {

@@ -103,6 +103,7 @@ func TestLedger(t *testing.T) {
 	job := cluster.jobs[runningJob]
 	job.LedgerCheckpoint = 97
 	job.SplitNames = []view.SplitName{{Topic: "kdv", Partition: 4}, {Topic: "kdv", Partition: 1}}
+	job.LedgerRanges = []view.Range{{From: 7, To: 18}, {From: 0, To: 7}}
 	job.Ledger = ledger.Ledger{
 		{Split: 0, Read: 10, Emitted: 1, Filtered: 2, Late: 3, DeadLettered: 1, Skipped: 1, Collapsed: 1, Open: 1},
 		{Split: 1, Read: 2, Open: 2, Lost: 5, Truncations: 1},
@@ -111,8 +112,8 @@ func TestLedger(t *testing.T) {
 	uri := "/jobs/" + runningJob + "/ledger"
 	want := `{"balanced":true,"imbalance":"","checkpoint-id":97,` +
 		`"total":{"read":12,"emitted":1,"filtered":2,"late":3,"dead-lettered":1,"skipped":1,"collapsed":1,"open":3,"lost":5,"truncations":1},"splits":[` +
-		`{"topic":"kdv","partition":4,"read":10,"emitted":1,"filtered":2,"late":3,"dead-lettered":1,"skipped":1,"collapsed":1,"open":1,"lost":0,"truncations":0},` +
-		`{"topic":"kdv","partition":1,"read":2,"emitted":0,"filtered":0,"late":0,"dead-lettered":0,"skipped":0,"collapsed":0,"open":2,"lost":5,"truncations":1}]}` + "\n"
+		`{"topic":"kdv","partition":4,"read":10,"emitted":1,"filtered":2,"late":3,"dead-lettered":1,"skipped":1,"collapsed":1,"open":1,"lost":0,"truncations":0,"start-offset":7,"next-offset":18},` +
+		`{"topic":"kdv","partition":1,"read":2,"emitted":0,"filtered":0,"late":0,"dead-lettered":0,"skipped":0,"collapsed":0,"open":2,"lost":5,"truncations":1,"start-offset":0,"next-offset":7}]}` + "\n"
 	if got := get(t, newAPI(cluster), uri).Body.String(); got != want {
 		t.Errorf("got %s", got)
 	}

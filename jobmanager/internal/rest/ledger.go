@@ -29,6 +29,9 @@ type splitFates struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	fates
+	// The offsets that were read, from StartOffset to before NextOffset.
+	StartOffset int64 `json:"start-offset"`
+	NextOffset  int64 `json:"next-offset"`
 }
 
 // ledgerInfo is the ledger of the newest checkpoint, whose id is 0 when there is none yet.
@@ -51,7 +54,11 @@ func (s *server) ledger(r *http.Request) (any, error) {
 	}
 	for _, e := range j.Ledger {
 		name := splitName(j, e.Split)
-		answer.Splits = append(answer.Splits, splitFates{name.Topic, name.Partition, fatesOf(e)})
+		split := splitFates{Topic: name.Topic, Partition: name.Partition, fates: fatesOf(e)}
+		if int(e.Split) < len(j.LedgerRanges) {
+			split.StartOffset, split.NextOffset = j.LedgerRanges[e.Split].From, j.LedgerRanges[e.Split].To
+		}
+		answer.Splits = append(answer.Splits, split)
 	}
 	return answer, nil
 }

@@ -36,6 +36,8 @@ type Job struct {
 	Ledger           ledger.Ledger
 	LedgerCheckpoint uint64
 	SplitNames       []SplitName
+	// LedgerRanges are the offsets that the ledger accounts for, by the numbers of its splits.
+	LedgerRanges []Range
 	// Imbalance says what is wrong with a ledger; "" when all balanced.
 	Imbalance string
 	// ManifestHead is the hash of the last entry of the job's manifest; zero without entries.
@@ -168,6 +170,9 @@ type SplitName struct {
 	Topic     string
 	Partition int32
 }
+
+// Range is offsets from From to before To.
+type Range struct{ From, To int64 }
 
 // Split is the progress of a source's split.
 type Split struct {

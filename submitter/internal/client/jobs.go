@@ -166,6 +166,9 @@ type SplitFates struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Fates
+	// The offsets that were read, from StartOffset to before NextOffset.
+	StartOffset int64 `json:"start-offset"`
+	NextOffset  int64 `json:"next-offset"`
 }
 
 // Ledger accounts for the records of a job as of a checkpoint, the newest; 0 for none yet.

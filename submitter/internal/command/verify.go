@@ -25,6 +25,8 @@ With --replay the records that the manifest covers are read again from Kafka, an
 grammar of expressions computes what must have become of them: the files must hold just those rows, byte for byte. The spec, and
 --var or the environment for its variables, are those that the job was submitted with; brokers may be others. With --dead-letters as well,
 DIR is the directory of the job's dead letters: it must hold just the records that are bad or late, as they came, each with its reason.
+With --job in place of DIR it is the topic of sink.kafka that must hold just the rows, keys and headers, as a reader of read_committed sees it:
+of the records that the ledger of the job accounts for, which has ended. Nobody else may have written to that topic.
 
 Exit codes: 0 the directory is proved; 1 it is not: something is wrong, the rows are not those of the replay, or a job has not ended, so that
 more is to come; 2 wrong usage, or there is no such directory; 3 the jobmanager that -m names is not reached, or Kafka does not give what
@@ -45,10 +47,9 @@ type verified struct {
 
 func (a *app) verifyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "verify DIR",
+		Use:   "verify [DIR]",
 		Short: "Proves that a directory holds what jobs wrote, and nothing else",
 		Long:  verifyHelp,
-		Args:  oneArgument("one directory"),
 	}
 	a.clusterFlags(c)
 	jobManager := c.Flags().Lookup("jobmanager")
@@ -57,11 +58,25 @@ func (a *app) verifyCommand() *cobra.Command {
 	c.Flags().StringVar(&spec, "replay", "", "the job spec by which the records are read again and evaluated")
 	content := replay.Rows
 	c.Flags().BoolFunc("dead-letters", "with --replay: DIR holds the job's dead letters", func(string) error { content = replay.DeadLetters; return nil })
+	var job string
+	c.Flags().StringVar(&job, "job", "", "with --replay, in place of DIR: the id of a job that has ended, whose sink is a topic")
+	c.Args = func(c *cobra.Command, args []string) error {
+		if job != "" && len(args) == 0 && spec != "" && content == replay.Rows {
+			return nil
+		}
+		if job != "" {
+			return errors.New("--job is in place of a directory, and needs --replay alone")
+		}
+		return oneArgument("one directory")(c, args)
+	}
 	var vars variables
 	vars.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := vars.parse(a.LookupEnv); err != nil {
 			return err
+		}
+		if job != "" {
+			return a.verifyTopic(c, spec, &vars, job)
 		}
 		if content == replay.DeadLetters && spec == "" {
 			return usage("--dead-letters needs --replay: without it every directory is proved alike")

@@ -11,6 +11,9 @@ import (
 
 	"pencere/pkg/manifest"
 	"pencere/submitter/internal/replay"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 type verifyResult struct {
@@ -177,6 +180,65 @@ dead_letters: {csv: {path: %q}}
 		t.Errorf("dead letters taken for rows: %v", i)
 	}
 	if i := s.run("verify", "--dead-letters", dead); i.code != 2 || !strings.Contains(i.err.String(), "--dead-letters needs --replay") {
+		t.Errorf("%v", i)
+	}
+}
+
+// What is committed in the sink's topic is what the records give that the ledger accounts for.
+func TestVerifyReplayOfTopic(t *testing.T) {
+	s := newSite(t, `{"id":1,"price":10,"name":"a\"b","rate":1.5}`, `{"id":2,"price":null,"name":"ğ","rate":"NaN"}`, `{"id":3,"price":30,"name":null,"rate":0.001}`)
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.broker), kgo.DefaultProduceTopic("result"), kgo.AllowAutoTopicCreation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	if _, err := kadm.NewClient(kafka).CreateTopic(s.ctx, 2, 1, nil, "result"); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, ending string) string {
+		path := filepath.Join(s.dir, name+".yaml")
+		text := fmt.Sprintf(`name: %s
+source:
+  kafka: {brokers: "${BROKER}", topic: listings%s}
+  schema: {id: INT, price: "DECIMAL(10, 2)", name: STRING, rate: DOUBLE}
+select: [id, price * 2 AS twice, name, rate]
+sink: {kafka: {brokers: "${BROKER}", topic: result, key: CAST(id AS STRING), headers: {who: name}}}
+checkpoint: {interval: 100ms}
+restart_strategy: {type: none}
+`, name, ending)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	path := write("prices", ", bounded: latest")
+	var job runResult
+	if code := s.result(&job, "run", "--wait", path); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	var r replayResult
+	if code := s.result(&r, "verify", "--replay", path, "--job", job.JobID); code != 0 || !r.Proved || len(r.Replayed) != 1 || r.Replayed[0].Rows != 3 || r.Replayed[0].Found != 3 || r.Replayed[0].Records != 3 {
+		t.Errorf("exit %d, %+v", code, r)
+	}
+	if i := s.run("verify", "--replay", write("other", ""), "--job", job.JobID); i.code != 4 || !strings.Contains(i.err.String(), "another job: the spec is that of other") {
+		t.Errorf("%v", i)
+	}
+	for _, args := range [][]string{{"--job", job.JobID}, {"--replay", path, "--job", job.JobID, s.dir}, {"--replay", path, "--dead-letters", "--job", job.JobID}} {
+		if i := s.run("verify", args...); i.code != 2 || !strings.Contains(i.err.String(), "--job is in place of a directory") {
+			t.Errorf("%q: %v", args, i)
+		}
+	}
+	if err := kafka.ProduceSync(s.ctx, &kgo.Record{Key: []byte("1"), Value: []byte(`{"id":1}`)}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if i := s.run("verify", "--replay", path, "--job", job.JobID); i.code != 1 || !strings.Contains(i.out.String(), `too many in result-`) ||
+		!strings.Contains(i.out.String(), `1 x key "1", value "{\"id\":1}"`) || !strings.Contains(i.out.String(), "differs: 0 rows are missing, 1 are too many") {
+		t.Errorf("%v", i)
+	}
+	if i := s.run("run", write("goes-on", "")); i.code != 0 {
+		t.Fatal(i)
+	}
+	if i := s.run("verify", "--replay", write("goes-on", ""), "--job", "goes-on"); i.code != 1 || !strings.Contains(i.err.String(), "its topic is complete when it has ended") {
 		t.Errorf("%v", i)
 	}
 }

@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"pencere/pkg/jobspec"
+	"pencere/pkg/manifest"
+	"pencere/submitter/internal/replay"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -114,8 +118,27 @@ func TestKafkaSinkExactlyOnce(t *testing.T) {
 					if diff := cmp.Diff(dead, c.topicLetters(deadTopic(s.sink))); diff != "" {
 						t.Errorf("dead letters differ (-want +got):\n%s", diff)
 					}
+					j.replayedTopic(s, len(want))
 				})
 			}
 		}
+	}
+}
+
+// replayedTopic fails unless the records that the ledger accounts for give just the records of the sink's topic when they are evaluated again.
+func (j job) replayedTopic(s spec, rows int) {
+	j.t.Helper()
+	parsed, err := jobspec.Parse("job.yaml", []byte(s.yaml(j.broker.Addresses(), j.dir)), func(string) (string, bool) { return "", false })
+	j.check(err)
+	ledger, err := j.jobs.Ledger(j.ctx, j.id)
+	j.check(err)
+	ended := replay.Ended{ID: j.id, Finished: true}
+	for _, split := range ledger.Splits {
+		ended.Read = append(ended.Read, manifest.OffsetRange{Topic: split.Topic, Partition: split.Partition, From: split.StartOffset, To: split.NextOffset})
+	}
+	result, err := replay.SinkTopic(j.ctx, parsed, ended)
+	j.check(err)
+	if !result.Same() || int(result.Rows) != rows || int(result.Found) != rows {
+		j.t.Errorf("want %d rows of the topic replayed: %v", rows, result)
 	}
 }

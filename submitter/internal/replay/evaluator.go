@@ -19,6 +19,7 @@ type Evaluator struct {
 	program *plan.Program
 	decoder *decoder
 	layout  layout
+	records *records // of a job that writes to a topic; nil for others
 	compute []expression
 	where   *expression
 	keys    []int
@@ -66,19 +67,16 @@ func NewEvaluator(job plan.Job) (*Evaluator, error) {
 		return nil, err
 	}
 	e := &Evaluator{program: program, newest: map[partition]int64{}, windows: map[int64]map[string]*group{}}
-	if job.Sink.CSV == nil {
-		return nil, unsupported("a sink that writes no CSV files")
-	}
 	if e.decoder, err = newDecoder(job.Source); err != nil {
-		return nil, err
-	}
-	if e.layout, err = newLayout(job.Sink.CSV.Options); err != nil {
 		return nil, err
 	}
 	if err := e.compileRows(job); err != nil {
 		return nil, err
 	}
 	if err := e.compileResult(job); err != nil {
+		return nil, err
+	}
+	if err := e.compileSink(job); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -136,11 +134,28 @@ func (e *Evaluator) compileRows(job plan.Job) error {
 	return nil
 }
 
-func (e *Evaluator) compileResult(job plan.Job) error {
-	columns := e.program.Rows
-	if job.Window != nil {
-		columns = e.program.Window.Result
+func (e *Evaluator) compileSink(job plan.Job) (err error) {
+	switch {
+	case job.Sink.CSV != nil:
+		e.layout, err = newLayout(job.Sink.CSV.Options)
+	case job.Sink.Kafka != nil:
+		e.records, err = newRecords(*job.Sink.Kafka, e.program, e.resultColumns())
+	default:
+		err = unsupported("a sink that writes neither files nor to a topic")
 	}
+	return err
+}
+
+// resultColumns are those that select is over.
+func (e *Evaluator) resultColumns() sqltype.Schema {
+	if e.program.Job.Window != nil {
+		return e.program.Window.Result
+	}
+	return e.program.Rows
+}
+
+func (e *Evaluator) compileResult(job plan.Job) error {
+	columns := e.resultColumns()
 	for i, item := range job.Select {
 		expression, err := compile(item.Expr, columns, e.program.Sink[i].Type)
 		if err != nil {
@@ -215,15 +230,18 @@ func (e *Evaluator) pass(row []value) error {
 
 // write makes the result's text of a row.
 func (e *Evaluator) write(row []value) (string, error) {
-	if e.sel == nil {
-		return e.layout.row(row, e.types)
+	selected := row
+	if e.sel != nil {
+		selected = make([]value, len(e.sel))
 	}
-	selected := make([]value, len(e.sel))
 	for i, column := range e.sel {
 		var err error
 		if selected[i], err = column.eval(row); err != nil {
 			return "", err
 		}
+	}
+	if e.records != nil {
+		return e.records.row(row, selected)
 	}
 	return e.layout.row(selected, e.types)
 }

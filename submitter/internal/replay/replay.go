@@ -132,16 +132,21 @@ func replayChain(ctx context.Context, job plan.Job, content Content, c chain, to
 	default:
 		err = result.compare(e, job, c, fsys)
 	}
+	return result.judged(err)
+}
+
+// judged takes from an error what is a result: that the job fails.
+func (r Replayed) judged(err error) (Replayed, error) {
 	beyond, unsupported := errors.AsType[*UnsupportedError](err)
 	failure, fails := errors.AsType[*FailureError](err)
 	switch {
 	case unsupported && fails:
-		return result, fmt.Errorf("%s-%d offset %d: %w", failure.Topic, failure.Partition, failure.Offset, beyond)
+		return r, fmt.Errorf("%s-%d offset %d: %w", failure.Topic, failure.Partition, failure.Offset, beyond)
 	case fails:
-		result.Failure = failure.Error()
-		return result, nil
+		r.Failure = failure.Error()
+		return r, nil
 	}
-	return result, err
+	return r, err
 }
 
 func (r *Replayed) note(format string, args ...any) {
@@ -286,7 +291,7 @@ func (r Replayed) String() string {
 		fmt.Fprintf(&text, "note: %s\n", note)
 	}
 	if r.Same() {
-		text.WriteString("replayed: the files hold just the rows that the records give\n")
+		text.WriteString("replayed: what is there is just what the records give\n")
 	} else {
 		fmt.Fprintf(&text, "differs: %d rows are missing, %d are too many\n", r.MissingRows, r.ExtraRows)
 	}
