@@ -138,7 +138,7 @@ func (d *Daemon) wire(advertised string) {
 		JobManagers: d.cfg.JobManagers,
 		Register: &controlv1.Register{
 			TaskManagerId: d.id, DataAddress: advertised, Slots: int32(d.cfg.Slots), CpuCores: int32(runtime.NumCPU()),
-			PhysicalMemoryBytes: physicalMemory(), MemoryLimitBytes: d.limit, Version: d.cfg.Version,
+			PhysicalMemoryBytes: physicalMemory(), MemoryLimitBytes: d.limit, Version: d.cfg.Version, ReadsPeers: true,
 		},
 		Lease: cmp.Or(d.cfg.Lease, DefaultLease), LeaveTimeout: cmp.Or(d.cfg.LeaveTimeout, DefaultLeaveTimeout), Log: d.cfg.Log,
 	})

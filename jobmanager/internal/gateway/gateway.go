@@ -126,7 +126,7 @@ func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 		"subtasks", len(r.GetSubtasks()))
 	tm := slotpool.TaskManager{
 		ID: id, DataAddress: r.GetDataAddress(), Slots: int(r.GetSlots()), CPUCores: int(r.GetCpuCores()),
-		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Leaving: r.GetLeaving(),
+		PhysicalBytes: r.GetPhysicalMemoryBytes(), LimitBytes: r.GetMemoryLimitBytes(), Leaving: r.GetLeaving(), ReadsPeers: r.GetReadsPeers(),
 		Send: s.send,
 	}
 	unregister := g.pool.Register(tm, g.jobs.Adopt(tm, r.GetSubtasks())...)

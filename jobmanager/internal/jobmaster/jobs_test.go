@@ -11,6 +11,7 @@ import (
 
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/replica"
+	"pencere/jobmanager/internal/slotpool"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
 	"pencere/pkg/jobspec"
@@ -127,6 +128,37 @@ func TestNoRestartFailsTheJob(t *testing.T) {
 		w.wants(id, jobfsm.Failed)
 		if len(tm.canceled) != 1 {
 			t.Errorf("%d subtasks were cancelled, want the other one", len(tm.canceled))
+		}
+	})
+}
+
+// A taskmanager that reads peers is told of them in place of endpoints.
+func TestDeploymentOfPeers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		old := w.register("a:1-x", 2)
+		now := &taskManager{w: w, id: "b:1-y"}
+		w.pool.Register(slotpool.TaskManager{ID: now.id, DataAddress: "data-b", Slots: 1, ReadsPeers: true, Send: now.send})
+		job := w.job(w.submit("3", ""))
+		for _, d := range now.take() {
+			p := d.GetDownstreamPeers()
+			if d.GetSubtask().GetVertexId() != job.Vertices[0].ID {
+				p = d.GetUpstreamPeers()
+			}
+			if len(d.GetUpstreams())+len(d.GetDownstreams()) > 0 || len(p.GetPlaces()) != 3 || len(p.GetTaskManagerIds()) != 2 ||
+				p.GetVertexId() == d.GetSubtask().GetVertexId() {
+				t.Errorf("deployed %v", d)
+			}
+			for i, place := range p.GetPlaces() {
+				want := job.Vertices[0].Subtasks[i]
+				if p.GetTaskManagerIds()[place] != want.TaskManagerID || p.GetDataAddresses()[place] != want.Endpoint {
+					t.Errorf("peer %d is at %s, want %s", i, p.GetTaskManagerIds()[place], want.TaskManagerID)
+				}
+			}
+		}
+		for _, d := range old.take() {
+			if len(d.GetUpstreams())+len(d.GetDownstreams()) != 3 || d.GetUpstreamPeers() != nil || d.GetDownstreamPeers() != nil {
+				t.Errorf("deployed %v", d)
+			}
 		}
 	})
 }

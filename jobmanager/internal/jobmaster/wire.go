@@ -36,6 +36,10 @@ type deployment struct {
 func (m *master) deployments(ids []jobfsm.SubtaskID) ([]deployment, error) {
 	vertices, parallelism := m.program.Vertices, m.state.parallelism
 	endpoints := m.endpoints()
+	peers := make([]*controlv1.Peers, len(vertices))
+	for v := range vertices {
+		peers[v] = peersOf(endpoints[v])
+	}
 	var all []deployment
 	for v, vertex := range vertices {
 		restored, err := m.restored(vertex.ID, parallelism)
@@ -61,10 +65,17 @@ func (m *master) deployments(ids []jobfsm.SubtaskID) ([]deployment, error) {
 			}
 			if v == 0 {
 				d.Splits = m.state.owned(i, 0)
-			} else {
+			}
+			switch short := t.slot.TaskManager.ReadsPeers; {
+			case v > 0 && short:
+				d.UpstreamPeers = peers[v-1]
+			case v > 0:
 				d.Upstreams = endpoints[v-1]
 			}
-			if v+1 < len(vertices) {
+			switch short := t.slot.TaskManager.ReadsPeers; {
+			case v+1 < len(vertices) && short:
+				d.DownstreamPeers = peers[v+1]
+			case v+1 < len(vertices):
 				d.Downstreams = endpoints[v+1]
 			}
 			all = append(all, deployment{to: t.slot.TaskManager, message: d})
@@ -84,6 +95,23 @@ func (m *master) endpoints() [][]*controlv1.Endpoint {
 		}
 	}
 	return endpoints
+}
+
+// peersOf says what the endpoints of a vertex say.
+func peersOf(endpoints []*controlv1.Endpoint) *controlv1.Peers {
+	p := &controlv1.Peers{}
+	places := make(map[string]int32)
+	for _, e := range endpoints {
+		place, known := places[e.GetTaskManagerId()]
+		if !known {
+			place = int32(len(places))
+			places[e.GetTaskManagerId()] = place
+			p.TaskManagerIds = append(p.TaskManagerIds, e.GetTaskManagerId())
+			p.DataAddresses = append(p.DataAddresses, e.GetDataAddress())
+		}
+		p.VertexId, p.Places = e.GetSubtask().GetVertexId(), append(p.Places, place)
+	}
+	return p
 }
 
 func storedSplits(splits []kafka.Split) []*storagev1.Split {

@@ -25,6 +25,7 @@ type TaskManager struct {
 	PhysicalBytes int64
 	LimitBytes    int64
 	Leaving       bool // about to go
+	ReadsPeers    bool // see controlv1.Register
 	// Send queues a message to it. It does not block; after the taskmanager went away it does nothing.
 	Send func(*controlv1.ConnectResponse)
 }

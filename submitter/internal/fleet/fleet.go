@@ -140,7 +140,7 @@ func (m *ghost) run(ctx context.Context, address string) error {
 	}
 	if err := stream.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_Register{Register: &controlv1.Register{
 		TaskManagerId: m.id, DataAddress: m.id[:len(m.id)-len("-000000")], Slots: m.slots, CpuCores: 8, PhysicalMemoryBytes: 64 << 30,
-		MemoryLimitBytes: 48 << 30, Version: "ghost"}}}); err != nil {
+		MemoryLimitBytes: 48 << 30, Version: "ghost", ReadsPeers: true}}}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -165,7 +165,7 @@ func (m *ghost) obey(ctx context.Context, order *controlv1.ConnectResponse, fail
 	switch order := order.GetMessage().(type) {
 	case *controlv1.ConnectResponse_DeploySubtask:
 		d := order.DeploySubtask
-		d.Upstreams, d.Downstreams, d.Plan = nil, nil, nil // many: the memory is needed
+		d.UpstreamPeers, d.DownstreamPeers, d.Plan = nil, nil, nil // many: the memory is needed
 		if err := m.take(d); err != nil {
 			fail(err)
 			return

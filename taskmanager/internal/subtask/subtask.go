@@ -94,6 +94,9 @@ func New(deploy *controlv1.DeploySubtask, host Host) (*Subtask, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile plan: %w", err)
 	}
+	if deploy, err = withEndpoints(deploy); err != nil {
+		return nil, err
+	}
 	ref := deploy.GetSubtask()
 	if host.Log == nil {
 		host.Log = slog.New(slog.DiscardHandler)

@@ -784,7 +784,9 @@ type Register struct {
 	// subtasks are those that the taskmanager runs, and those that have ended there not long ago.
 	Subtasks []*HeldSubtask `protobuf:"bytes,8,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
 	// leaving says that it has said Leave, perhaps to another jobmanager.
-	Leaving       bool `protobuf:"varint,9,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	Leaving bool `protobuf:"varint,9,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	// reads_peers says that it understands DeploySubtask's peers, and need not be given its endpoints.
+	ReadsPeers    bool `protobuf:"varint,10,opt,name=reads_peers,json=readsPeers,proto3" json:"reads_peers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -878,6 +880,13 @@ func (x *Register) GetSubtasks() []*HeldSubtask {
 func (x *Register) GetLeaving() bool {
 	if x != nil {
 		return x.Leaving
+	}
+	return false
+}
+
+func (x *Register) GetReadsPeers() bool {
+	if x != nil {
+		return x.ReadsPeers
 	}
 	return false
 }
@@ -1095,8 +1104,11 @@ type DeploySubtask struct {
 	ManifestEntries [][]byte `protobuf:"bytes,11,rep,name=manifest_entries,json=manifestEntries,proto3" json:"manifest_entries,omitempty"`
 	// dead_letter_entries are those of the files of dead letters in restored.
 	DeadLetterEntries [][]byte `protobuf:"bytes,12,rep,name=dead_letter_entries,json=deadLetterEntries,proto3" json:"dead_letter_entries,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// upstream_peers and downstream_peers are upstreams and downstreams, in place of these.
+	UpstreamPeers   *Peers `protobuf:"bytes,13,opt,name=upstream_peers,json=upstreamPeers,proto3" json:"upstream_peers,omitempty"`
+	DownstreamPeers *Peers `protobuf:"bytes,14,opt,name=downstream_peers,json=downstreamPeers,proto3" json:"downstream_peers,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *DeploySubtask) Reset() {
@@ -1213,6 +1225,92 @@ func (x *DeploySubtask) GetDeadLetterEntries() [][]byte {
 	return nil
 }
 
+func (x *DeploySubtask) GetUpstreamPeers() *Peers {
+	if x != nil {
+		return x.UpstreamPeers
+	}
+	return nil
+}
+
+func (x *DeploySubtask) GetDownstreamPeers() *Peers {
+	if x != nil {
+		return x.DownstreamPeers
+	}
+	return nil
+}
+
+// Peers are all subtasks of a vertex, of the job and attempt of the subtask that is deployed. They say what endpoints do in a fraction of
+// the room: every subtask of a wide job is told of every one of the next vertex.
+type Peers struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	VertexId       string                 `protobuf:"bytes,1,opt,name=vertex_id,json=vertexId,proto3" json:"vertex_id,omitempty"`
+	TaskManagerIds []string               `protobuf:"bytes,2,rep,name=task_manager_ids,json=taskManagerIds,proto3" json:"task_manager_ids,omitempty"`
+	// data_addresses are those of the taskmanagers.
+	DataAddresses []string `protobuf:"bytes,3,rep,name=data_addresses,json=dataAddresses,proto3" json:"data_addresses,omitempty"`
+	// places are the taskmanagers of the subtasks, by subtask index: each is counted from 0 in the two lists.
+	Places        []int32 `protobuf:"varint,4,rep,packed,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peers) Reset() {
+	*x = Peers{}
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peers) ProtoMessage() {}
+
+func (x *Peers) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peers.ProtoReflect.Descriptor instead.
+func (*Peers) Descriptor() ([]byte, []int) {
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Peers) GetVertexId() string {
+	if x != nil {
+		return x.VertexId
+	}
+	return ""
+}
+
+func (x *Peers) GetTaskManagerIds() []string {
+	if x != nil {
+		return x.TaskManagerIds
+	}
+	return nil
+}
+
+func (x *Peers) GetDataAddresses() []string {
+	if x != nil {
+		return x.DataAddresses
+	}
+	return nil
+}
+
+func (x *Peers) GetPlaces() []int32 {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
 // Endpoint is a subtask at the other end of an edge.
 type Endpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1225,7 +1323,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1335,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[10]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1348,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Endpoint) GetSubtask() *SubtaskRef {
@@ -1291,7 +1389,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1401,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[11]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1414,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Split) GetTopic() string {
@@ -1366,7 +1464,7 @@ type CancelSubtask struct {
 
 func (x *CancelSubtask) Reset() {
 	*x = CancelSubtask{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1476,7 @@ func (x *CancelSubtask) String() string {
 func (*CancelSubtask) ProtoMessage() {}
 
 func (x *CancelSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[12]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1489,7 @@ func (x *CancelSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSubtask.ProtoReflect.Descriptor instead.
 func (*CancelSubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelSubtask) GetSubtask() *SubtaskRef {
@@ -1419,7 +1517,7 @@ type AddSplits struct {
 
 func (x *AddSplits) Reset() {
 	*x = AddSplits{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1529,7 @@ func (x *AddSplits) String() string {
 func (*AddSplits) ProtoMessage() {}
 
 func (x *AddSplits) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[13]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1542,7 @@ func (x *AddSplits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSplits.ProtoReflect.Descriptor instead.
 func (*AddSplits) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AddSplits) GetSubtask() *SubtaskRef {
@@ -1473,7 +1571,7 @@ type CheckpointTrigger struct {
 
 func (x *CheckpointTrigger) Reset() {
 	*x = CheckpointTrigger{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1583,7 @@ func (x *CheckpointTrigger) String() string {
 func (*CheckpointTrigger) ProtoMessage() {}
 
 func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[14]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1596,7 @@ func (x *CheckpointTrigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointTrigger.ProtoReflect.Descriptor instead.
 func (*CheckpointTrigger) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckpointTrigger) GetSubtask() *SubtaskRef {
@@ -1541,7 +1639,7 @@ type CheckpointCommit struct {
 
 func (x *CheckpointCommit) Reset() {
 	*x = CheckpointCommit{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1651,7 @@ func (x *CheckpointCommit) String() string {
 func (*CheckpointCommit) ProtoMessage() {}
 
 func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[15]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1664,7 @@ func (x *CheckpointCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointCommit.ProtoReflect.Descriptor instead.
 func (*CheckpointCommit) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckpointCommit) GetSubtask() *SubtaskRef {
@@ -1623,7 +1721,7 @@ type CheckpointAbort struct {
 
 func (x *CheckpointAbort) Reset() {
 	*x = CheckpointAbort{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1733,7 @@ func (x *CheckpointAbort) String() string {
 func (*CheckpointAbort) ProtoMessage() {}
 
 func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[16]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1746,7 @@ func (x *CheckpointAbort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAbort.ProtoReflect.Descriptor instead.
 func (*CheckpointAbort) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckpointAbort) GetSubtask() *SubtaskRef {
@@ -1685,7 +1783,7 @@ type CheckpointAck struct {
 
 func (x *CheckpointAck) Reset() {
 	*x = CheckpointAck{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1795,7 @@ func (x *CheckpointAck) String() string {
 func (*CheckpointAck) ProtoMessage() {}
 
 func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[17]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1808,7 @@ func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAck.ProtoReflect.Descriptor instead.
 func (*CheckpointAck) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CheckpointAck) GetSubtask() *SubtaskRef {
@@ -1746,7 +1844,7 @@ type CheckpointDecline struct {
 
 func (x *CheckpointDecline) Reset() {
 	*x = CheckpointDecline{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1856,7 @@ func (x *CheckpointDecline) String() string {
 func (*CheckpointDecline) ProtoMessage() {}
 
 func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[18]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1869,7 @@ func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDecline.ProtoReflect.Descriptor instead.
 func (*CheckpointDecline) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CheckpointDecline) GetSubtask() *SubtaskRef {
@@ -1809,7 +1907,7 @@ type SubtaskEnded struct {
 
 func (x *SubtaskEnded) Reset() {
 	*x = SubtaskEnded{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1919,7 @@ func (x *SubtaskEnded) String() string {
 func (*SubtaskEnded) ProtoMessage() {}
 
 func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[19]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +1932,7 @@ func (x *SubtaskEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskEnded.ProtoReflect.Descriptor instead.
 func (*SubtaskEnded) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SubtaskEnded) GetSubtask() *SubtaskRef {
@@ -1870,7 +1968,7 @@ type CheckpointRequest struct {
 
 func (x *CheckpointRequest) Reset() {
 	*x = CheckpointRequest{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1980,7 @@ func (x *CheckpointRequest) String() string {
 func (*CheckpointRequest) ProtoMessage() {}
 
 func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[20]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +1993,7 @@ func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
 func (*CheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CheckpointRequest) GetSubtask() *SubtaskRef {
@@ -1928,7 +2026,7 @@ type SubtaskUpdate struct {
 
 func (x *SubtaskUpdate) Reset() {
 	*x = SubtaskUpdate{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2038,7 @@ func (x *SubtaskUpdate) String() string {
 func (*SubtaskUpdate) ProtoMessage() {}
 
 func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[21]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2051,7 @@ func (x *SubtaskUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskUpdate.ProtoReflect.Descriptor instead.
 func (*SubtaskUpdate) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SubtaskUpdate) GetSubtask() *SubtaskRef {
@@ -2004,7 +2102,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2114,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[22]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2127,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Failure) GetMessage() string {
@@ -2057,7 +2155,7 @@ type FilesFinished struct {
 
 func (x *FilesFinished) Reset() {
 	*x = FilesFinished{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2167,7 @@ func (x *FilesFinished) String() string {
 func (*FilesFinished) ProtoMessage() {}
 
 func (x *FilesFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[23]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2180,7 @@ func (x *FilesFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesFinished.ProtoReflect.Descriptor instead.
 func (*FilesFinished) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FilesFinished) GetSubtask() *SubtaskRef {
@@ -2113,7 +2211,7 @@ type PartFile struct {
 
 func (x *PartFile) Reset() {
 	*x = PartFile{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2223,7 @@ func (x *PartFile) String() string {
 func (*PartFile) ProtoMessage() {}
 
 func (x *PartFile) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[24]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2236,7 @@ func (x *PartFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartFile.ProtoReflect.Descriptor instead.
 func (*PartFile) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PartFile) GetName() string {
@@ -2190,7 +2288,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2300,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[25]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2313,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Heartbeat) GetTimeMs() int64 {
@@ -2273,7 +2371,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2285,7 +2383,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[26]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2298,7 +2396,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SubtaskReport) GetSubtask() *SubtaskRef {
@@ -2365,7 +2463,7 @@ type OpenWindow struct {
 
 func (x *OpenWindow) Reset() {
 	*x = OpenWindow{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2475,7 @@ func (x *OpenWindow) String() string {
 func (*OpenWindow) ProtoMessage() {}
 
 func (x *OpenWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[27]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2488,7 @@ func (x *OpenWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWindow.ProtoReflect.Descriptor instead.
 func (*OpenWindow) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OpenWindow) GetStartMs() int64 {
@@ -2461,7 +2559,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[28]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2571,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[28]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2584,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SubtaskMetrics) GetRecordsIn() int64 {
@@ -2686,7 +2784,7 @@ type SplitReport struct {
 
 func (x *SplitReport) Reset() {
 	*x = SplitReport{}
-	mi := &file_pencere_control_v1_control_proto_msgTypes[29]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +2796,7 @@ func (x *SplitReport) String() string {
 func (*SplitReport) ProtoMessage() {}
 
 func (x *SplitReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_control_v1_control_proto_msgTypes[29]
+	mi := &file_pencere_control_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +2809,7 @@ func (x *SplitReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitReport.ProtoReflect.Descriptor instead.
 func (*SplitReport) Descriptor() ([]byte, []int) {
-	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SplitReport) GetTopic() string {
@@ -2813,7 +2911,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\amessage\"\x11\n" +
 	"\x0fLeaderHeartbeat\"\a\n" +
 	"\x05Leave\"\v\n" +
-	"\tDismissed\"\xdb\x02\n" +
+	"\tDismissed\"\xfc\x02\n" +
 	"\bRegister\x12&\n" +
 	"\x0ftask_manager_id\x18\x01 \x01(\tR\rtaskManagerId\x12!\n" +
 	"\fdata_address\x18\x02 \x01(\tR\vdataAddress\x12\x14\n" +
@@ -2823,7 +2921,10 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x12memory_limit_bytes\x18\x06 \x01(\x03R\x10memoryLimitBytes\x12\x18\n" +
 	"\aversion\x18\a \x01(\tR\aversion\x12;\n" +
 	"\bsubtasks\x18\b \x03(\v2\x1f.pencere.control.v1.HeldSubtaskR\bsubtasks\x12\x18\n" +
-	"\aleaving\x18\t \x01(\bR\aleaving\"\xb6\x01\n" +
+	"\aleaving\x18\t \x01(\bR\aleaving\x12\x1f\n" +
+	"\vreads_peers\x18\n" +
+	" \x01(\bR\n" +
+	"readsPeers\"\xb6\x01\n" +
 	"\vHeldSubtask\x129\n" +
 	"\x06update\x18\x01 \x01(\v2!.pencere.control.v1.SubtaskUpdateR\x06update\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12 \n" +
@@ -2837,7 +2938,7 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1b\n" +
 	"\tvertex_id\x18\x02 \x01(\tR\bvertexId\x12#\n" +
 	"\rsubtask_index\x18\x03 \x01(\x05R\fsubtaskIndex\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\x81\x04\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\x89\x05\n" +
 	"\rDeploySubtask\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12\x12\n" +
@@ -2852,7 +2953,14 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x0echeckpoint_url\x18\n" +
 	" \x01(\tR\rcheckpointUrl\x12)\n" +
 	"\x10manifest_entries\x18\v \x03(\fR\x0fmanifestEntries\x12.\n" +
-	"\x13dead_letter_entries\x18\f \x03(\fR\x11deadLetterEntries\"\x8f\x01\n" +
+	"\x13dead_letter_entries\x18\f \x03(\fR\x11deadLetterEntries\x12@\n" +
+	"\x0eupstream_peers\x18\r \x01(\v2\x19.pencere.control.v1.PeersR\rupstreamPeers\x12D\n" +
+	"\x10downstream_peers\x18\x0e \x01(\v2\x19.pencere.control.v1.PeersR\x0fdownstreamPeers\"\x8d\x01\n" +
+	"\x05Peers\x12\x1b\n" +
+	"\tvertex_id\x18\x01 \x01(\tR\bvertexId\x12(\n" +
+	"\x10task_manager_ids\x18\x02 \x03(\tR\x0etaskManagerIds\x12%\n" +
+	"\x0edata_addresses\x18\x03 \x03(\tR\rdataAddresses\x12\x16\n" +
+	"\x06places\x18\x04 \x03(\x05R\x06places\"\x8f\x01\n" +
 	"\bEndpoint\x128\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1e.pencere.control.v1.SubtaskRefR\asubtask\x12&\n" +
 	"\x0ftask_manager_id\x18\x02 \x01(\tR\rtaskManagerId\x12!\n" +
@@ -3024,7 +3132,7 @@ func file_pencere_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_pencere_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_pencere_control_v1_control_proto_goTypes = []any{
 	(CheckpointKind)(0),       // 0: pencere.control.v1.CheckpointKind
 	(SubtaskState)(0),         // 1: pencere.control.v1.SubtaskState
@@ -3040,86 +3148,89 @@ var file_pencere_control_v1_control_proto_goTypes = []any{
 	(*Registered)(nil),        // 11: pencere.control.v1.Registered
 	(*SubtaskRef)(nil),        // 12: pencere.control.v1.SubtaskRef
 	(*DeploySubtask)(nil),     // 13: pencere.control.v1.DeploySubtask
-	(*Endpoint)(nil),          // 14: pencere.control.v1.Endpoint
-	(*Split)(nil),             // 15: pencere.control.v1.Split
-	(*CancelSubtask)(nil),     // 16: pencere.control.v1.CancelSubtask
-	(*AddSplits)(nil),         // 17: pencere.control.v1.AddSplits
-	(*CheckpointTrigger)(nil), // 18: pencere.control.v1.CheckpointTrigger
-	(*CheckpointCommit)(nil),  // 19: pencere.control.v1.CheckpointCommit
-	(*CheckpointAbort)(nil),   // 20: pencere.control.v1.CheckpointAbort
-	(*CheckpointAck)(nil),     // 21: pencere.control.v1.CheckpointAck
-	(*CheckpointDecline)(nil), // 22: pencere.control.v1.CheckpointDecline
-	(*SubtaskEnded)(nil),      // 23: pencere.control.v1.SubtaskEnded
-	(*CheckpointRequest)(nil), // 24: pencere.control.v1.CheckpointRequest
-	(*SubtaskUpdate)(nil),     // 25: pencere.control.v1.SubtaskUpdate
-	(*Failure)(nil),           // 26: pencere.control.v1.Failure
-	(*FilesFinished)(nil),     // 27: pencere.control.v1.FilesFinished
-	(*PartFile)(nil),          // 28: pencere.control.v1.PartFile
-	(*Heartbeat)(nil),         // 29: pencere.control.v1.Heartbeat
-	(*SubtaskReport)(nil),     // 30: pencere.control.v1.SubtaskReport
-	(*OpenWindow)(nil),        // 31: pencere.control.v1.OpenWindow
-	(*SubtaskMetrics)(nil),    // 32: pencere.control.v1.SubtaskMetrics
-	(*SplitReport)(nil),       // 33: pencere.control.v1.SplitReport
+	(*Peers)(nil),             // 14: pencere.control.v1.Peers
+	(*Endpoint)(nil),          // 15: pencere.control.v1.Endpoint
+	(*Split)(nil),             // 16: pencere.control.v1.Split
+	(*CancelSubtask)(nil),     // 17: pencere.control.v1.CancelSubtask
+	(*AddSplits)(nil),         // 18: pencere.control.v1.AddSplits
+	(*CheckpointTrigger)(nil), // 19: pencere.control.v1.CheckpointTrigger
+	(*CheckpointCommit)(nil),  // 20: pencere.control.v1.CheckpointCommit
+	(*CheckpointAbort)(nil),   // 21: pencere.control.v1.CheckpointAbort
+	(*CheckpointAck)(nil),     // 22: pencere.control.v1.CheckpointAck
+	(*CheckpointDecline)(nil), // 23: pencere.control.v1.CheckpointDecline
+	(*SubtaskEnded)(nil),      // 24: pencere.control.v1.SubtaskEnded
+	(*CheckpointRequest)(nil), // 25: pencere.control.v1.CheckpointRequest
+	(*SubtaskUpdate)(nil),     // 26: pencere.control.v1.SubtaskUpdate
+	(*Failure)(nil),           // 27: pencere.control.v1.Failure
+	(*FilesFinished)(nil),     // 28: pencere.control.v1.FilesFinished
+	(*PartFile)(nil),          // 29: pencere.control.v1.PartFile
+	(*Heartbeat)(nil),         // 30: pencere.control.v1.Heartbeat
+	(*SubtaskReport)(nil),     // 31: pencere.control.v1.SubtaskReport
+	(*OpenWindow)(nil),        // 32: pencere.control.v1.OpenWindow
+	(*SubtaskMetrics)(nil),    // 33: pencere.control.v1.SubtaskMetrics
+	(*SplitReport)(nil),       // 34: pencere.control.v1.SplitReport
 }
 var file_pencere_control_v1_control_proto_depIdxs = []int32{
 	9,  // 0: pencere.control.v1.ConnectRequest.register:type_name -> pencere.control.v1.Register
-	29, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
-	25, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
-	27, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
-	21, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
-	22, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
-	23, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
-	24, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
+	30, // 1: pencere.control.v1.ConnectRequest.heartbeat:type_name -> pencere.control.v1.Heartbeat
+	26, // 2: pencere.control.v1.ConnectRequest.subtask_update:type_name -> pencere.control.v1.SubtaskUpdate
+	28, // 3: pencere.control.v1.ConnectRequest.files_finished:type_name -> pencere.control.v1.FilesFinished
+	22, // 4: pencere.control.v1.ConnectRequest.checkpoint_ack:type_name -> pencere.control.v1.CheckpointAck
+	23, // 5: pencere.control.v1.ConnectRequest.checkpoint_decline:type_name -> pencere.control.v1.CheckpointDecline
+	24, // 6: pencere.control.v1.ConnectRequest.subtask_ended:type_name -> pencere.control.v1.SubtaskEnded
+	25, // 7: pencere.control.v1.ConnectRequest.checkpoint_request:type_name -> pencere.control.v1.CheckpointRequest
 	7,  // 8: pencere.control.v1.ConnectRequest.leave:type_name -> pencere.control.v1.Leave
 	11, // 9: pencere.control.v1.ConnectResponse.registered:type_name -> pencere.control.v1.Registered
 	13, // 10: pencere.control.v1.ConnectResponse.deploy_subtask:type_name -> pencere.control.v1.DeploySubtask
-	16, // 11: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
-	17, // 12: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
-	18, // 13: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
-	19, // 14: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
-	20, // 15: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
+	17, // 11: pencere.control.v1.ConnectResponse.cancel_subtask:type_name -> pencere.control.v1.CancelSubtask
+	18, // 12: pencere.control.v1.ConnectResponse.add_splits:type_name -> pencere.control.v1.AddSplits
+	19, // 13: pencere.control.v1.ConnectResponse.checkpoint_trigger:type_name -> pencere.control.v1.CheckpointTrigger
+	20, // 14: pencere.control.v1.ConnectResponse.checkpoint_commit:type_name -> pencere.control.v1.CheckpointCommit
+	21, // 15: pencere.control.v1.ConnectResponse.checkpoint_abort:type_name -> pencere.control.v1.CheckpointAbort
 	6,  // 16: pencere.control.v1.ConnectResponse.leader_heartbeat:type_name -> pencere.control.v1.LeaderHeartbeat
 	8,  // 17: pencere.control.v1.ConnectResponse.dismissed:type_name -> pencere.control.v1.Dismissed
 	10, // 18: pencere.control.v1.Register.subtasks:type_name -> pencere.control.v1.HeldSubtask
-	25, // 19: pencere.control.v1.HeldSubtask.update:type_name -> pencere.control.v1.SubtaskUpdate
-	23, // 20: pencere.control.v1.HeldSubtask.ended:type_name -> pencere.control.v1.SubtaskEnded
+	26, // 19: pencere.control.v1.HeldSubtask.update:type_name -> pencere.control.v1.SubtaskUpdate
+	24, // 20: pencere.control.v1.HeldSubtask.ended:type_name -> pencere.control.v1.SubtaskEnded
 	12, // 21: pencere.control.v1.DeploySubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	15, // 22: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
-	14, // 23: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
-	14, // 24: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
-	12, // 25: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 26: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 27: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
-	15, // 28: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
-	12, // 29: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
-	0,  // 30: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
-	12, // 31: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 32: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 33: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 34: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 35: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 36: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
-	12, // 37: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
-	1,  // 38: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
-	26, // 39: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
-	32, // 40: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	12, // 41: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
-	28, // 42: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
-	2,  // 43: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
-	30, // 44: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
-	12, // 45: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
-	32, // 46: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
-	33, // 47: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
-	28, // 48: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
-	31, // 49: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
-	3,  // 50: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
-	4,  // 51: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
-	5,  // 52: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
-	52, // [52:53] is the sub-list for method output_type
-	51, // [51:52] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	16, // 22: pencere.control.v1.DeploySubtask.splits:type_name -> pencere.control.v1.Split
+	15, // 23: pencere.control.v1.DeploySubtask.upstreams:type_name -> pencere.control.v1.Endpoint
+	15, // 24: pencere.control.v1.DeploySubtask.downstreams:type_name -> pencere.control.v1.Endpoint
+	14, // 25: pencere.control.v1.DeploySubtask.upstream_peers:type_name -> pencere.control.v1.Peers
+	14, // 26: pencere.control.v1.DeploySubtask.downstream_peers:type_name -> pencere.control.v1.Peers
+	12, // 27: pencere.control.v1.Endpoint.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 28: pencere.control.v1.CancelSubtask.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 29: pencere.control.v1.AddSplits.subtask:type_name -> pencere.control.v1.SubtaskRef
+	16, // 30: pencere.control.v1.AddSplits.splits:type_name -> pencere.control.v1.Split
+	12, // 31: pencere.control.v1.CheckpointTrigger.subtask:type_name -> pencere.control.v1.SubtaskRef
+	0,  // 32: pencere.control.v1.CheckpointTrigger.kind:type_name -> pencere.control.v1.CheckpointKind
+	12, // 33: pencere.control.v1.CheckpointCommit.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 34: pencere.control.v1.CheckpointAbort.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 35: pencere.control.v1.CheckpointAck.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 36: pencere.control.v1.CheckpointDecline.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 37: pencere.control.v1.SubtaskEnded.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 38: pencere.control.v1.CheckpointRequest.subtask:type_name -> pencere.control.v1.SubtaskRef
+	12, // 39: pencere.control.v1.SubtaskUpdate.subtask:type_name -> pencere.control.v1.SubtaskRef
+	1,  // 40: pencere.control.v1.SubtaskUpdate.state:type_name -> pencere.control.v1.SubtaskState
+	27, // 41: pencere.control.v1.SubtaskUpdate.failure:type_name -> pencere.control.v1.Failure
+	33, // 42: pencere.control.v1.SubtaskUpdate.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	12, // 43: pencere.control.v1.FilesFinished.subtask:type_name -> pencere.control.v1.SubtaskRef
+	29, // 44: pencere.control.v1.FilesFinished.files:type_name -> pencere.control.v1.PartFile
+	2,  // 45: pencere.control.v1.PartFile.state:type_name -> pencere.control.v1.PartFileState
+	31, // 46: pencere.control.v1.Heartbeat.subtasks:type_name -> pencere.control.v1.SubtaskReport
+	12, // 47: pencere.control.v1.SubtaskReport.subtask:type_name -> pencere.control.v1.SubtaskRef
+	33, // 48: pencere.control.v1.SubtaskReport.metrics:type_name -> pencere.control.v1.SubtaskMetrics
+	34, // 49: pencere.control.v1.SubtaskReport.splits:type_name -> pencere.control.v1.SplitReport
+	29, // 50: pencere.control.v1.SubtaskReport.open_files:type_name -> pencere.control.v1.PartFile
+	32, // 51: pencere.control.v1.SubtaskReport.open_windows:type_name -> pencere.control.v1.OpenWindow
+	3,  // 52: pencere.control.v1.SplitReport.state:type_name -> pencere.control.v1.SplitState
+	4,  // 53: pencere.control.v1.JobManagerService.Connect:input_type -> pencere.control.v1.ConnectRequest
+	5,  // 54: pencere.control.v1.JobManagerService.Connect:output_type -> pencere.control.v1.ConnectResponse
+	54, // [54:55] is the sub-list for method output_type
+	53, // [53:54] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_pencere_control_v1_control_proto_init() }
@@ -3155,7 +3266,7 @@ func file_pencere_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_control_v1_control_proto_rawDesc), len(file_pencere_control_v1_control_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
