@@ -193,7 +193,6 @@ func TestTwoOfFive(t *testing.T) {
 func TestTaskManagerCutOff(t *testing.T) {
 	const lease = 25 * time.Second
 	e := newEther(t)
-	var err error
 	broker := startRows(t, e.listen)
 	c := startCouncil(t, 3, e.place)
 	hosts, metrics := make([]string, 3), make([]string, 3)
@@ -233,15 +232,10 @@ func TestTaskManagerCutOff(t *testing.T) {
 		return err == nil && overview.TaskManagers == 3
 	})
 	l.finish()
-	if err := c.jobs.Cancel(ctx, l.job); err != nil {
-		t.Fatal(err)
-	}
-	var said []byte
-	l.await(ctx, "the files are proved to be whole", func() bool {
-		said, err = exec.CommandContext(ctx, program(t, "submitter"), "verify", l.out).CombinedOutput() //nolint:gosec // our own
-		return err == nil
+	l.await(ctx, "nothing but what belongs there is in the directory", func() bool {
+		said, err := exec.CommandContext(ctx, program(t, "submitter"), "verify", l.out).CombinedOutput() //nolint:gosec // our own
+		return err != nil && strings.Contains(string(said), "intact so far: ") // the job goes on
 	})
-	t.Logf("%s", said)
 	t.Logf("the job went on elsewhere after %s; the subtasks of the one that was cut off ended after %s", elsewhere, ended)
 }
 
