@@ -234,7 +234,7 @@ func TestTaskManagerCutOff(t *testing.T) {
 	l.finish()
 	l.await(ctx, "nothing but what belongs there is in the directory", func() bool {
 		said, err := exec.CommandContext(ctx, program(t, "submitter"), "verify", l.out).CombinedOutput() //nolint:gosec // our own
-		return err != nil && strings.Contains(string(said), "intact so far: ") // the job goes on
+		return err != nil && strings.Contains(string(said), "intact so far: ")                           // the job goes on
 	})
 	t.Logf("the job went on elsewhere after %s; the subtasks of the one that was cut off ended after %s", elsewhere, ended)
 }
