@@ -162,6 +162,9 @@ func (m *master) run(ctx context.Context) {
 
 func (m *master) handle(ctx context.Context, e any) {
 	switch e := e.(type) {
+	case jobfsm.RestartDue:
+		delete(m.restarts, e.Restart)
+		m.step(ctx, e)
 	case jobfsm.Event:
 		m.step(ctx, m.judged(e))
 		m.follow(ctx, e)

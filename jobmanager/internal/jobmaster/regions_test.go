@@ -125,7 +125,7 @@ func TestRegionOfALostTaskManager(t *testing.T) {
 		c.leave("its connection broke")
 		pass(3 * time.Second)
 		job := w.wants(id, jobfsm.Running)
-		if s := job.Vertices[0].Subtasks; s[0].State != jobfsm.SubtaskScheduled || s[1].State != jobfsm.SubtaskRunning || !strings.Contains(job.Notice, "waiting for slots") {
+		if s := job.Vertices[0].Subtasks; s[0].State != jobfsm.SubtaskScheduled || s[0].TaskManagerID != "" || s[1].State != jobfsm.SubtaskRunning || !strings.Contains(job.Notice, "waiting for slots") {
 			t.Fatalf("subtasks are %s and %s, notice %q", s[0].State, s[1].State, job.Notice)
 		}
 		d := w.register("d:1-z", 1)

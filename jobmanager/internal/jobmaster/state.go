@@ -258,6 +258,9 @@ func (s *subtask) view() view.Subtask {
 		TaskManagerID: s.slot.TaskManager.ID, Endpoint: s.slot.TaskManager.DataAddress,
 		Metrics: s.metrics, Splits: slices.Clone(s.splits), Windows: slices.Clone(s.windows), SinkTrouble: s.sinkTrouble,
 	}
+	if s.state == jobfsm.SubtaskScheduled { // it waits for a slot, or is about to go into that of its last attempt
+		shown.TaskManagerID, shown.Endpoint = "", ""
+	}
 	if s.state.Terminal() {
 		shown.End = s.since[s.state]
 	}
