@@ -1,8 +1,11 @@
 package localcluster_test
 
 import (
+	"bytes"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -109,7 +112,7 @@ func (f *fixture) httpJob(u *users, source, rest, sink string) string {
 name: users
 parallelism: 2
 source:
-  http: {url: "%s/users?key=s3cret", ca_file: %q, auth: {bearer: s3cret}, retry: {initial: 10ms, max: 100ms}, %s}
+  http: {url: "%s/users?key=s3cret", ca_file: %q, auth: {bearer: "s3cret"}, retry: {initial: 10ms, max: 100ms}, %s}
 %s
 sink:
   %s
@@ -209,9 +212,15 @@ func TestHTTPToFiles(t *testing.T) {
 				want = append(want, fmt.Sprintf(`%d,"User %d"`, id, id))
 			}
 			dir, sink := c.csv()
-			j := c.submitYAML(dir, c.httpJob(u, "poll: once, items_per_second: 300", columns, sink))
-			for range 4 {
-				c.pause(time.Duration(c.random.IntN(400)) * time.Millisecond)
+			spec := c.httpJob(u, "poll: once, items_per_second: 100", columns, sink)
+			j := c.submitYAML(dir, strings.Replace(spec, "parallelism: 2", "parallelism: 1", 1))
+			for kill := range 4 {
+				j.poll("more of the answer is read", func() bool {
+					splits, err := c.jobs.Splits(c.ctx, j.id)
+					now, jobErr := c.jobs.Job(c.ctx, j.id)
+					return err == nil && len(splits) == 1 && splits[0].Offset >= int64(80*kill+40) || jobErr == nil && client.Terminal(now.State)
+				})
+				c.pause(time.Duration(c.random.IntN(100)) * time.Millisecond)
 				c.kill()
 			}
 			j.poll("the jobmanager leads", func() bool {
@@ -348,4 +357,26 @@ func TestHTTPSavepoint(t *testing.T) {
 	want = append(want, want...) // the other URL has the same users
 	slices.Sort(want)
 	j.wantRows(want)
+}
+
+// Nothing that the jobmanager shows has the value of a variable in it.
+func TestHTTPSecrets(t *testing.T) {
+	f, u := newFixture(t, 1), serveUsers(t)
+	u.set("Gwenborough", 1)
+	dir, sink := f.csv()
+	text := strings.ReplaceAll(f.httpJob(u, "poll: 20ms, dedupe_by: $.id", columns, sink), "s3cret", "${KEY}")
+	submitted, err := f.jobs.Submit(f.ctx, client.Spec{Name: "job.yaml", Text: []byte(text), Vars: map[string]string{"KEY": "s3cret"}})
+	f.check(err)
+	j := job{fixture: f, id: submitted.ID, dir: dir}
+	j.awaitRows([]string{`1,"User 1"`})
+	for _, path := range []string{"", "/plan", "/config", "/spec", "/splits", "/why", "/ledger", "/files", "/exceptions", "/checkpoints", "/checkpoints/config", "/metrics"} {
+		response, err := http.Get(strings.TrimSuffix(f.jobs.Web(), "/") + "/jobs/" + j.id + path)
+		f.check(err)
+		shown, err := io.ReadAll(response.Body)
+		f.check(errors.Join(err, response.Body.Close()))
+		if response.StatusCode != http.StatusOK || bytes.Contains(shown, []byte("s3cret")) {
+			t.Errorf("%s: %d %s", path, response.StatusCode, shown)
+		}
+	}
+	j.cancel()
 }
