@@ -161,9 +161,6 @@ func (c *compiler) checkURL(text string) {
 }
 
 func (c *compiler) checkPath(at, text string) {
-	if text == "" {
-		return
-	}
 	if _, err := polling.ParsePath(text); err != nil {
 		c.add(at, "%v", err)
 	}

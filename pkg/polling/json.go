@@ -78,38 +78,13 @@ func elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// members yields the members of an object.
-func members(object []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		for i := skipBlanks(object, 1); i < len(object) && object[i] != '}'; {
-			end := skipString(object, i)
-			name := unquote(object[i:end])
-			i = skipBlanks(object, skipBlanks(object, end)+1) // the colon
-			end = skipValue(object, i)
-			if !yield(name, object[i:end:end]) {
-				return
-			}
-			i = skipSeparator(object, end)
-		}
-	}
-}
-
-// skipSeparator returns the position of the next element or member, or of the closing bracket.
+// skipSeparator returns the position of the next element, or of the closing bracket.
 func skipSeparator(text []byte, i int) int {
 	i = skipBlanks(text, i)
 	if i < len(text) && text[i] == ',' {
 		i = skipBlanks(text, i+1)
 	}
 	return i
-}
-
-func unquote(quoted []byte) string {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1])
-	}
-	var text string
-	_ = json.Unmarshal(quoted, &text) // it is valid
-	return text
 }
 
 // Valid reports whether text is one JSON value.

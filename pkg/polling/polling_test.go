@@ -26,109 +26,29 @@ func path(t testing.TB, text string) polling.Path {
 }
 
 func TestPath(t *testing.T) {
-	const document = ` {"data": {"users": [{"id": 1}, {"id": 2}], "first name": "x", "a.b": 7, "é": 8}, "n": null, "twice": 1, "twice": 2, "q\"": 9} `
+	const document = ` {"data": {"users": [{"id": 1}, {"id": 2}], "first name": "x"}, "n": null} `
 	for text, want := range map[string]string{
-		"$":                      strings.TrimSpace(document),
-		"$.data.users":           `[{"id": 1}, {"id": 2}]`,
-		"data.users[1].id":       `2`,
-		`$.data["first name"]`:   `"x"`,
-		`$["data"]["a.b"]`:       `7`,
-		"$.data.é":               `8`,
-		"$.n":                    `null`,
-		"$.twice":                `2`,
-		`$["q\""]`:               `9`,
-		"$.data.users[2]":        "",
-		"$.data.users.id":        "",
-		"$.data[0]":              "",
-		"$.nothing":              "",
-		"$.n.further":            "",
-		"$.data.first name.deep": "",
+		"":                     strings.TrimSpace(document),
+		"$":                    strings.TrimSpace(document),
+		"$.data.users":         `[{"id": 1}, {"id": 2}]`,
+		"data.users[1].id":     `2`,
+		"$.data['first name']": `"x"`,
+		"$.n":                  `null`,
+		"$.data.users[2]":      "",
+		"$.data.users.id":      "",
+		"$.nothing":            "",
+		"$.n.further":          "",
 	} {
 		got, found := path(t, text).Find([]byte(document))
 		if string(got) != want || found != (want != "") {
 			t.Errorf("%s is %s, %t, want %s", text, got, found, want)
 		}
 	}
-	for text, want := range map[string]string{
-		"$.":               "a name is missing behind a dot",
-		"a..b":             "a name is missing behind a dot",
-		"$a":               `a dot or a bracket is wanted before "a"`,
-		"$[":               "is neither a number",
-		"$[-1]":            "is neither a number",
-		"$[x]":             "is neither a number",
-		`$["x`:             "is not a name in quotes",
-		`$["x"`:            "does not end with ]",
-		"$.a[*]":           "[*] is not known",
-		"$[9999999999999]": "is neither a number",
-	} {
-		if _, err := polling.ParsePath(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParsePath(%q) fails with %v, want %q", text, err, want)
+	for _, text := range []string{"$.", "$[", "$[x]", "$.a[*]"} {
+		if _, err := polling.ParsePath(text); err == nil || !strings.Contains(err.Error(), strconv.Quote(text)) {
+			t.Errorf("ParsePath(%q) fails with %v", text, err)
 		}
 	}
-}
-
-// Whatever the text, a path is an error or is read back from what String writes; and finding never panics.
-func FuzzPath(f *testing.F) {
-	for _, text := range []string{"$", "$.a.b", `$["a"][0]`, "a[1].c", `$[""]`, "$.é"} {
-		f.Add(text, []byte(`{"a":[{"b":1}],"é":2}`))
-	}
-	f.Fuzz(func(t *testing.T, text string, document []byte) {
-		p, err := polling.ParsePath(text)
-		if err != nil {
-			return
-		}
-		again, err := polling.ParsePath(p.String())
-		if err != nil || !slices.Equal(p, again) {
-			t.Fatalf("%q is %v, written %q, read back as %v, %v", text, p, p, again, err)
-		}
-		if !json.Valid(document) {
-			return
-		}
-		got, found := p.Find(document)
-		want, there := naive(document, p)
-		if found != there || found && !sameJSON(t, got, want) {
-			t.Fatalf("%s of %s is %s (%t), want %v (%t)", p, document, got, found, want, there)
-		}
-	})
-}
-
-// naive finds a value by way of Go's own values.
-func naive(document []byte, p polling.Path) (any, bool) {
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, false
-	}
-	for _, step := range p {
-		switch inner := value.(type) {
-		case map[string]any:
-			member, there := inner[step.Name]
-			if step.Element || !there {
-				return nil, false
-			}
-			value = member
-		case []any:
-			if !step.Element || step.Index >= len(inner) {
-				return nil, false
-			}
-			value = inner[step.Index]
-		default:
-			return nil, false
-		}
-	}
-	return value, true
-}
-
-func sameJSON(t *testing.T, text []byte, want any) bool {
-	t.Helper()
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var got any
-	if err := decoder.Decode(&got); err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return cmp.Equal(got, want)
 }
 
 func TestItems(t *testing.T) {
@@ -165,7 +85,7 @@ func TestItems(t *testing.T) {
 			if framing == "" {
 				framing = polling.JSON
 			}
-			items, err := polling.Items([]byte(c.body), framing, path(t, c.path+strings.Repeat("$", max(0, 1-len(c.path)))))
+			items, err := polling.Items([]byte(c.body), framing, path(t, c.path))
 			if c.says != "" {
 				if err == nil || !strings.HasPrefix(err.Error(), c.says) {
 					t.Fatalf("error %v, want %q", err, c.says)
@@ -188,7 +108,7 @@ func FuzzItems(f *testing.F) {
 	f.Add([]byte("\xef\xbb\xbf{}"))
 	f.Add([]byte(`[ [ ] , { } ]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		items, err := polling.Items(body, polling.JSON, nil)
+		items, err := polling.Items(body, polling.JSON, polling.Path{})
 		if err != nil {
 			return
 		}
@@ -249,14 +169,15 @@ func FuzzNextPage(f *testing.F) {
 	f.Add(`<https://h/a?page=2>; rel="next"`, []byte(`{"next":"/b"}`))
 	f.Add(`<//other/>; rel=next`, []byte(`{"next":"//other"}`))
 	f.Add(`<%zz>; rel=next, <`, []byte(`{"next":7}`))
+	field := path(f, "$.next")
 	f.Fuzz(func(t *testing.T, link string, body []byte) {
 		target, _ := url.Parse("https://h/a")
 		if !json.Valid(body) {
 			body = []byte("{}")
 		}
 		for _, p := range []polling.Pagination{
-			{Scheme: polling.Link}, {Scheme: polling.Next, Field: polling.Path{{Name: "next"}}}, {Scheme: polling.Page, Parameter: "p"},
-			{Scheme: polling.Next, Field: polling.Path{{Name: "next"}}, Parameter: "cursor"},
+			{Scheme: polling.Link}, {Scheme: polling.Next, Field: field}, {Scheme: polling.Page, Parameter: "p"},
+			{Scheme: polling.Next, Field: field, Parameter: "cursor"},
 		} {
 			next, err := p.NextPage(target, polling.Answer{URL: target, Links: []string{link}, Body: body, Items: 1})
 			if next == nil {

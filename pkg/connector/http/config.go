@@ -19,7 +19,7 @@ type Config struct {
 	source   plan.HTTPSource
 	targets  map[name]*url.URL
 	items    polling.Path
-	key      polling.Path // nil: repeats are not looked for
+	key      polling.Path
 	dedupes  bool
 	paging   polling.Pagination
 	maxPages int
@@ -43,10 +43,10 @@ func NewConfig(source plan.HTTPSource) (Config, error) {
 		c.targets[name{split.Name, split.Partition}] = target
 	}
 	var err error
-	if c.items, err = optionalPath(source.Items); err != nil {
+	if c.items, err = polling.ParsePath(source.Items); err != nil {
 		return Config{}, fmt.Errorf("items: %w", err)
 	}
-	if c.key, err = optionalPath(source.DedupeBy); err != nil {
+	if c.key, err = polling.ParsePath(source.DedupeBy); err != nil {
 		return Config{}, fmt.Errorf("dedupe_by: %w", err)
 	}
 	if c.paging, err = source.Paging(); err != nil {
@@ -62,13 +62,6 @@ func NewConfig(source plan.HTTPSource) (Config, error) {
 		}
 	}
 	return c, nil
-}
-
-func optionalPath(text string) (polling.Path, error) {
-	if text == "" {
-		return nil, nil
-	}
-	return polling.ParsePath(text)
 }
 
 func readCertificates(file string) (*x509.CertPool, error) {

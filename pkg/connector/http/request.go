@@ -157,7 +157,7 @@ func (r *Reader) understand(answer *page, q request, response *http.Response, bo
 	}
 	path := r.cfg.items
 	if framing == polling.NDJSON {
-		path = nil
+		path = polling.Path{}
 	}
 	var err error
 	if answer.items, err = polling.Items(body, framing, path); err != nil {
