@@ -47,6 +47,12 @@ func conversion(from, to sqltype.Type) func(value) (value, error) {
 		return func(v value) (value, error) { return v, nil }
 	case to.Kind == sqltype.VarChar && to.Length == sqltype.MaxLength:
 		return toText(from)
+	case from.Kind == sqltype.Boolean && to.IsInteger():
+		return func(v value) (value, error) { return int64(number(v.(bool))), nil }
+	case from.Kind == sqltype.Timestamp && to.Kind == sqltype.Date:
+		return func(v value) (value, error) { return floorDiv(v.(stamp).ms, msPerDay), nil }
+	case from.IsInteger() && to.Kind == sqltype.Boolean:
+		return func(v value) (value, error) { return v.(int64) != 0, nil }
 	case from.IsNumeric() && to.IsNumeric():
 		return numbers(from, to)
 	case from.Kind == sqltype.Timestamp && to.Kind == sqltype.Timestamp:

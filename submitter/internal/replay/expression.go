@@ -220,7 +220,8 @@ var calls = map[string]func(name string, args []expression) (expression, bool){
 	"ABS": abs, "FLOOR": floor, "CEIL": floor, "CEILING": floor, "SIGN": sign, "ROUND": round,
 	"UPPER": textFunction, "LOWER": textFunction, "CHAR_LENGTH": textFunction, "CHARACTER_LENGTH": textFunction,
 	"||": concat, "CONCAT": concat, "SUBSTRING": substring, "SUBSTR": substring, "LIKE": like, "NOT LIKE": like,
-	"YEAR": partOfTime, "MONTH": partOfTime, "DAYOFMONTH": partOfTime, "HOUR": partOfTime, "MINUTE": partOfTime, "SECOND": partOfTime,
+	"LTRIM": trimmed, "RTRIM": trimmed, "LEAST": extreme, "GREATEST": extreme, "SQRT": squareRoot, "DATE_FORMAT": dateFormat,
+	"YEAR": partOfTime, "QUARTER": partOfTime, "MONTH": partOfTime, "DAYOFMONTH": partOfTime, "HOUR": partOfTime, "MINUTE": partOfTime, "SECOND": partOfTime,
 }
 
 var errDivisionByZero = errors.New("division by zero")

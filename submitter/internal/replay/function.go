@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,7 +151,8 @@ func (w *walker) extract(n *syntax.Call) (expression, error) {
 func partOfTime(name string, args []expression) (expression, bool) {
 	of := map[string]func(time.Time) int{
 		"YEAR": time.Time.Year, "MONTH": func(t time.Time) int { return int(t.Month()) }, "DAY": time.Time.Day, "DAYOFMONTH": time.Time.Day,
-		"HOUR": time.Time.Hour, "MINUTE": time.Time.Minute, "SECOND": time.Time.Second,
+		"QUARTER": func(t time.Time) int { return int(t.Month()+2) / 3 },
+		"HOUR":    time.Time.Hour, "MINUTE": time.Time.Minute, "SECOND": time.Time.Second,
 	}[name]
 	if of == nil || len(args) != 1 || args[0].typ.Kind != sqltype.Timestamp {
 		return expression{}, false
@@ -163,3 +165,62 @@ func partOfTime(name string, args []expression) (expression, bool) {
 		return int64(of(s.time())), nil
 	}, args[0]), true
 }
+
+// trimmed is LTRIM and RTRIM of blanks.
+func trimmed(name string, args []expression) (expression, bool) {
+	if len(args) != 1 || !allText(args) {
+		return expression{}, false
+	}
+	cut := map[string]func(s, cutset string) string{"LTRIM": strings.TrimLeft, "RTRIM": strings.TrimRight}[name]
+	return strict(sqltype.StringType, func(v []value) (value, error) { return cut(v[0].(string), " "), nil }, args[0]), true
+}
+
+// extreme is LEAST and GREATEST of values that are compared as they are.
+func extreme(name string, args []expression) (expression, bool) {
+	t, ok := common(args)
+	return strict(t, func(v []value) (value, error) {
+		best := v[0]
+		for _, next := range v[1:] {
+			if order, _ := compare(next, best, t, t); order != 0 && (order < 0) == (name == "LEAST") {
+				best = next
+			}
+		}
+		return best, nil
+	}, args...), ok && !t.IsApproximate() && t.Kind != sqltype.Decimal && comparableTypes(t, t)
+}
+
+func squareRoot(_ string, args []expression) (expression, bool) {
+	return strict(sqltype.DoubleType, func(v []value) (value, error) { return math.Sqrt(v[0].(float64)), nil }, args...),
+		len(args) == 1 && args[0].typ.Kind == sqltype.Double
+}
+
+// dateFormat is DATE_FORMAT of a TIMESTAMP by the numeric letters of Java's patterns in their full width, with signs between them.
+func dateFormat(_ string, args []expression) (expression, bool) {
+	if len(args) != 2 || args[0].typ.Kind != sqltype.Timestamp || !args[1].typ.IsText() {
+		return expression{}, false
+	}
+	return strict(sqltype.StringType, func(v []value) (value, error) {
+		at := v[0].(stamp).time()
+		if at.Year() < 1 || at.Year() > 9999 {
+			return nil, unsupported("DATE_FORMAT of the year %d", at.Year())
+		}
+		var out strings.Builder
+		for _, token := range patternTokens.FindAllString(v[1].(string), -1) {
+			layout, known := javaLayouts[token]
+			switch letters := strings.ContainsAny(token[:1], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'[]{}#"); {
+			case known:
+				out.WriteString(at.Format(layout))
+			case letters:
+				return nil, unsupported("DATE_FORMAT by %q", token)
+			default:
+				out.WriteString(token)
+			}
+		}
+		return out.String(), nil
+	}, args...), true
+}
+
+// patternTokens are runs of a letter, or other characters one by one.
+var patternTokens = regexp.MustCompile(`y+|M+|d+|H+|m+|s+|(?s:.)`)
+
+var javaLayouts = map[string]string{"yyyy": "2006", "MM": "01", "dd": "02", "HH": "15", "mm": "04", "ss": "05"}
