@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func kafkaBroker(t *testing.T) string {
+func kafkaBroker(t testing.TB) string {
 	t.Helper()
 	broker := os.Getenv("PENCERE_KAFKA")
 	if broker == "" {

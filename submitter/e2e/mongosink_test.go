@@ -234,10 +234,10 @@ func (in *items) mongoJob(t *testing.T, broker, uri, deadLetterDir string) clien
 	}}
 }
 
-// Whatever is killed, frozen or cut off: each document of the topic is in the collection once, as it was, and what cannot be stored is in the
-// dead letters once, with the reason.
+// Whatever is killed, frozen or cut off: each document of the topic is in the collection once, as it was, and so is each item of a web API that
+// comes by another topic. What cannot be stored is in the dead letters once, with the reason.
 func TestMongoSinkExactlyOnce(t *testing.T) {
-	a := newArena(t, 2, 1)
+	a := newArena(t, 2, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	server := a.addMongo()
@@ -256,6 +256,8 @@ func TestMongoSinkExactlyOnce(t *testing.T) {
 	if submitted, err = a.jobs.Submit(ctx, in.mongoJob(t, a.broker, "mongodb://"+line.address, dead)); err != nil {
 		t.Fatal(err)
 	}
+	site := newWeb(t)
+	a.submitWeb(ctx, site, "mongodb://"+line.address)
 	for i, hit := range []func() error{
 		func() error { return a.strike(ctx, blow{victim: taskManagerName(0), kill: true}) },
 		func() error { return a.strike(ctx, blow{victim: database, lasts: 2 * time.Second}) },
@@ -276,12 +278,14 @@ func TestMongoSinkExactlyOnce(t *testing.T) {
 		},
 	} {
 		in.write(ctx, 2000)
+		site.add(150)
 		wait(ctx, time.Duration(rand.IntN(700))*time.Millisecond)
 		if err := hit(); err != nil {
 			t.Fatalf("blow %d: %v", i, err)
 		}
 	}
 	in.write(ctx, 2000)
+	site.add(150)
 	collection := mongoClient(t, "mongodb://"+server).Database("shop").Collection("test")
 	if err := poll(ctx, 100*time.Millisecond, func() (bool, error) {
 		ledger, err := a.jobs.Ledger(ctx, submitted.ID)
@@ -305,6 +309,7 @@ func TestMongoSinkExactlyOnce(t *testing.T) {
 	if !strings.HasPrefix(ids[0], in.topic+"-") {
 		t.Errorf("an _id is %s", ids[0])
 	}
+	site.stored(ctx, t, collection.Database().Client().Database("web").Collection("test"))
 	if err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
 		values, _ := deadLetters(t, dead)
 		return len(values) >= len(in.dead), nil

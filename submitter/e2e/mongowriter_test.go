@@ -25,7 +25,7 @@ import (
 )
 
 // mongoURI is that of the server that all tests share.
-func mongoURI(t *testing.T) string {
+func mongoURI(t testing.TB) string {
 	t.Helper()
 	uri := os.Getenv("PENCERE_MONGO")
 	if uri == "" {
@@ -35,7 +35,7 @@ func mongoURI(t *testing.T) string {
 }
 
 // mongoClient connects to a server until the end of the test.
-func mongoClient(t *testing.T, uri string) *mongo.Client {
+func mongoClient(t testing.TB, uri string) *mongo.Client {
 	t.Helper()
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
 	if err != nil {
@@ -100,7 +100,7 @@ func writeAll(ctx context.Context, t *testing.T, sink plan.MongoSink, upserts bo
 	return refused
 }
 
-func openMongo(t *testing.T, sink plan.MongoSink, upserts bool) *mongodb.Writer {
+func openMongo(t testing.TB, sink plan.MongoSink, upserts bool) *mongodb.Writer {
 	t.Helper()
 	if sink.BulkDocuments == 0 {
 		sink.BulkDocuments, sink.BulkInterval = plan.DefaultBulkDocuments, plan.DefaultBulkInterval
@@ -217,12 +217,10 @@ func TestMongoRefuses(t *testing.T) {
 
 // A server that is away, or takes nobody, is told from one that lets us not in.
 func TestMongoAway(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	hosts := strings.TrimPrefix(mongoURI(t), "mongodb://")
 	port := freePort(t)
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
-	defer secure.Close()
+	t.Cleanup(secure.Close)
 	for name, c := range map[string]struct{ uri, trouble, fails string }{
 		"nobody there":         {uri: "mongodb://127.0.0.1:" + port, trouble: "127.0.0.1:" + port + ": connection refused; retrying"},
 		"no such name":         {uri: "mongodb://nobody.invalid", trouble: "nobody.invalid:27017: "},
@@ -232,6 +230,9 @@ func TestMongoAway(t *testing.T) {
 		"a CA that is missing": {uri: "mongodb://u:s3cr%40t@" + hosts + "/?tls=true&tlsCAFile=/nowhere.pem", fails: "/nowhere.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each looks for a server for seconds
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
 			sink := plan.MongoSink{URI: c.uri, Database: "d", Collection: "c", BulkDocuments: 10, BulkInterval: time.Second}
 			trouble := ""
 			err := func() error {
