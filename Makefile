@@ -29,7 +29,7 @@ build: ## Build the three programs as static binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ $(addprefix ./,$(PROGRAMS))
 
 .PHONY: test
-test: ## Run all Go tests: unit tests with the race detector, then end to end on a real Kafka (needs a JDK 17 and Maven)
+test: ## Run all Go tests: unit tests with the race detector, then end to end on a real Kafka and a MongoDB of Maven's (needs a JDK 17 and Maven)
 	go test -race -timeout 20m ./...
 	go test -count=1 ./pkg/layers
 	$(MAKE) failpoints
@@ -40,7 +40,7 @@ failpoints: ## Kill a process at each point of the checkpoint protocol and compa
 	go test -tags failpoint -count=1 -parallel 12 -run TestFailpoints ./submitter/internal/localcluster
 
 .PHONY: e2e
-e2e: ## Run the end-to-end tests on a real Kafka
+e2e: ## Run the end-to-end tests on a real Kafka, and a server of MongoDB's protocol
 	.ci/e2e -v
 
 .PHONY: chaos
