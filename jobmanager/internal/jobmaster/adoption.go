@@ -17,6 +17,7 @@ import (
 type adoption struct {
 	grace   *time.Timer // nil before it began
 	brought map[string]brought
+	ended   []coordinator.Ended // of subtasks that were brought as running, in the order in which they came
 }
 
 type (
@@ -211,6 +212,10 @@ func (m *master) resume(ctx context.Context, there present) {
 			m.subtaskEnded(ended)
 		}
 	}
+	for _, e := range m.adoption.ended {
+		m.coordinate(ctx, e)
+	}
+	m.adoption.ended = nil
 	m.repeatSplits()
 	if m.latest != nil && m.latest.ID > m.origin && m.latest.Attempt >= attempts.Whole {
 		if m.latest.Kind.Ends() {

@@ -169,6 +169,10 @@ func (m *master) handle(ctx context.Context, e any) {
 		m.step(ctx, m.judged(e))
 		m.follow(ctx, e)
 	case coordinator.Event:
+		if ended, ok := e.(coordinator.Ended); ok && m.machine.Status() == jobfsm.Reconciling {
+			m.adoption.ended = append(m.adoption.ended, ended) // it is said once, and nobody runs yet for the coordinator
+			return
+		}
 		m.coordinate(ctx, e)
 	case slotsGranted:
 		m.granted(ctx, e)
