@@ -120,7 +120,7 @@ func (w *Writer) InWindow(start, end int64) {
 	w.lifecycle.windowStart, w.lifecycle.windowEnd = start, end
 }
 
-// Write adds the rows of batch. An error of the encoder, such as *csv.RowError, is returned as it is.
+// Write adds the rows of batch. An error of the encoder, such as *format.RowError, is returned as it is.
 func (w *Writer) Write(batch arrow.RecordBatch) error {
 	for row, rows := 0, int(batch.NumRows()); row < rows && w.failed == nil; {
 		row = w.append(batch, row)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pencere/pkg/connector/partfile"
+	"pencere/pkg/format"
 	"pencere/pkg/format/csv"
 	"pencere/pkg/sqltype"
 
@@ -335,7 +336,7 @@ func TestRowError(t *testing.T) {
 	dir := t.TempDir()
 	w := mustOpen(t, partfile.Config{Dir: dir})
 	err := w.Write(texts("a", "\xff"))
-	var row *csv.RowError
+	var row *format.RowError
 	if !errors.As(err, &row) || row.Row != 1 || row.Column != "s" {
 		t.Fatalf("error %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	driver "go.mongodb.org/mongo-driver/v2/bson"
 
+	"pencere/pkg/format"
 	"pencere/pkg/format/bson"
 	"pencere/pkg/sqltype"
 )
@@ -192,7 +193,7 @@ func TestRefused(t *testing.T) {
 		{document: `{}`, n: decimal128.FromBigInt(tooManyDigits), want: "column n: the number has more than the 34 digits of a Decimal128: 12345678901234567890123456789012345678"},
 	} {
 		got, err := document(t, schema, "document", c.document, c.s, c.n)
-		var row *bson.RowError
+		var row *format.RowError
 		if !errors.As(err, &row) || row.Row != 0 || err.Error() != c.want {
 			t.Errorf("%.60v became %.60s, %v, want %s", c.document, got, err, c.want)
 		}

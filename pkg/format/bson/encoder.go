@@ -19,29 +19,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
+	"pencere/pkg/format"
 	"pencere/pkg/javafmt"
 	"pencere/pkg/sqltype"
 )
 
 // MaxDocument is the most bytes that a document may have in MongoDB.
 const MaxDocument = 16 << 20
-
-// RowError says why a row is no document.
-type RowError struct {
-	Row    int    // in the batch, from 0
-	Column string // "" when it is the document as a whole
-	Err    error
-}
-
-func (e *RowError) Error() string {
-	if e.Column == "" {
-		return e.Err.Error()
-	}
-	return fmt.Sprintf("column %s: %v", e.Column, e.Err)
-}
-
-// Unwrap returns the reason.
-func (e *RowError) Unwrap() error { return e.Err }
 
 // Encoder makes documents of rows. It is for one goroutine.
 type Encoder struct {
@@ -86,13 +70,13 @@ type ID struct {
 	Fallback bool
 }
 
-// AppendRow appends a document of the row. An error is a *RowError, and nothing is appended then.
+// AppendRow appends a document of the row. An error is a *format.RowError, and nothing is appended then.
 func (e *Encoder) AppendRow(dst []byte, id ID, batch arrow.RecordBatch, row int) ([]byte, error) {
 	before := len(dst)
 	at, dst := bsoncore.AppendDocumentStart(dst)
 	dst, err := e.appendRoot(dst, id, batch, row)
 	if err != nil {
-		return dst[:before], &RowError{Row: row, Column: e.fields[e.root].name, Err: err}
+		return dst[:before], &format.RowError{Row: row, Column: e.fields[e.root].name, Err: err}
 	}
 	for i, f := range e.fields {
 		if i == e.root {
@@ -104,14 +88,14 @@ func (e *Encoder) AppendRow(dst []byte, id ID, batch arrow.RecordBatch, row int)
 			continue
 		}
 		if dst, err = f.value(dst, f.name, values, row); err != nil {
-			return dst[:before], &RowError{Row: row, Column: f.name, Err: err}
+			return dst[:before], &format.RowError{Row: row, Column: f.name, Err: err}
 		}
 	}
 	if size := len(dst) + 1 - before; size > MaxDocument {
-		return dst[:before], &RowError{Row: row, Err: fmt.Errorf("%w: it has %d bytes, and %d are the most", errTooLarge, size, MaxDocument)}
+		return dst[:before], &format.RowError{Row: row, Err: fmt.Errorf("%w: it has %d bytes, and %d are the most", errTooLarge, size, MaxDocument)}
 	}
 	if dst, err = bsoncore.AppendDocumentEnd(dst, at); err != nil {
-		return dst[:before], &RowError{Row: row, Err: err}
+		return dst[:before], &format.RowError{Row: row, Err: err}
 	}
 	return dst, nil
 }
@@ -162,18 +146,18 @@ func NewIDs(t sqltype.Type) (IDs, error) {
 	return IDs{value}, nil
 }
 
-// Of returns the _id of a row. An error is a *RowError.
+// Of returns the _id of a row. An error is a *format.RowError.
 func (i IDs) Of(values arrow.Array, row int) (bsoncore.Value, error) {
 	if values.IsNull(row) {
-		return bsoncore.Value{}, &RowError{Row: row, Err: errNullID}
+		return bsoncore.Value{}, &format.RowError{Row: row, Err: errNullID}
 	}
 	element, err := i.value(nil, IDField, values, row)
 	if err != nil {
-		return bsoncore.Value{}, &RowError{Row: row, Column: IDField, Err: err}
+		return bsoncore.Value{}, &format.RowError{Row: row, Column: IDField, Err: err}
 	}
 	value, err := bsoncore.Element(element).ValueErr()
 	if err != nil {
-		return bsoncore.Value{}, &RowError{Row: row, Column: IDField, Err: err}
+		return bsoncore.Value{}, &format.RowError{Row: row, Column: IDField, Err: err}
 	}
 	return value, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pencere/pkg/format"
 	"pencere/pkg/format/csv"
 	"pencere/pkg/sqltype"
 
@@ -147,7 +148,7 @@ func TestInvalidText(t *testing.T) {
 	for _, text := range []string{"\xff", "a\xed\xa0\x80b", "ok \xc3", strings.Repeat("x", 30) + "\xc0\x80"} {
 		for _, options := range []csv.Options{{}, {DisableQuote: true}} {
 			got, err := encode(t, options, types, []any{int32(1), "iyi"}, []any{int32(2), text})
-			var row *csv.RowError
+			var row *format.RowError
 			if !errors.As(err, &row) || row.Row != 1 || row.Column != "c1" {
 				t.Errorf("%q: error %v, want a RowError of row 1, column c1", text, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"pencere/pkg/format"
 	"pencere/pkg/sqltype"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -28,18 +29,6 @@ type column struct {
 	nulls nullBits
 	cell  cell
 }
-
-// RowError says which cell of a batch cannot be written.
-type RowError struct {
-	Row    int    // in the batch, from 0
-	Column string // its name in the schema
-	Err    error
-}
-
-func (e *RowError) Error() string { return fmt.Sprintf("column %s: %v", e.Column, e.Err) }
-
-// Unwrap returns the reason.
-func (e *RowError) Unwrap() error { return e.Err }
 
 // NewEncoder returns an encoder for batches of the Arrow schema that sqltype.Schema.Arrow gives. It fails for a column
 // whose type has no CSV form: an interval, or an untyped NULL.
@@ -60,7 +49,7 @@ func NewEncoder(schema sqltype.Schema, options Options) (*Encoder, error) {
 	return e, nil
 }
 
-// AppendRows appends all rows of batch to dst. At a row that cannot be written it stops with a *RowError; dst then
+// AppendRows appends all rows of batch to dst. At a row that cannot be written it stops with a *format.RowError; dst then
 // ends with the row before.
 func (e *Encoder) AppendRows(dst []byte, batch arrow.RecordBatch) ([]byte, error) {
 	if batch.NumRows() == 0 {
@@ -119,7 +108,7 @@ func (e *Encoder) appendRow(dst []byte, row int) (_ []byte, err error) {
 			continue
 		}
 		if dst, err = c.cell.append(dst, row); err != nil {
-			return dst, &RowError{Row: row, Column: c.name, Err: err}
+			return dst, &format.RowError{Row: row, Column: c.name, Err: err}
 		}
 	}
 	return append(dst, '\n'), nil

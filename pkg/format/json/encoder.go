@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"pencere/pkg/format"
 	"pencere/pkg/javafmt"
 	"pencere/pkg/sqltype"
 
@@ -69,18 +70,6 @@ type encodedField struct {
 // encodeValue appends the value at a row of an array, which is not NULL.
 type encodeValue func(dst []byte, values arrow.Array, row int) ([]byte, error)
 
-// RowError says which field of a row cannot be written.
-type RowError struct {
-	Row    int    // in the batch, from 0
-	Column string // its name in the schema
-	Err    error
-}
-
-func (e *RowError) Error() string { return fmt.Sprintf("column %s: %v", e.Column, e.Err) }
-
-// Unwrap returns the reason.
-func (e *RowError) Unwrap() error { return e.Err }
-
 // NewEncoder returns an encoder for batches of the Arrow schema that sqltype.Schema.Arrow gives. It fails for a column whose type
 // has no JSON form: an interval, or an untyped NULL.
 func NewEncoder(schema sqltype.Schema, options EncodeOptions) (*Encoder, error) {
@@ -95,7 +84,7 @@ func NewEncoder(schema sqltype.Schema, options EncodeOptions) (*Encoder, error) 
 	return e, nil
 }
 
-// AppendRow appends the row of batch at index row. At a row that cannot be written it fails with a *RowError, and dst is as before.
+// AppendRow appends the row of batch at index row. At a row that cannot be written it fails with a *format.RowError, and dst is as before.
 func (e *Encoder) AppendRow(dst []byte, batch arrow.RecordBatch, row int) ([]byte, error) {
 	before := len(dst)
 	dst = append(dst, '{')
@@ -115,7 +104,7 @@ func (e *Encoder) AppendRow(dst []byte, batch arrow.RecordBatch, row int) ([]byt
 		}
 		var err error
 		if dst, err = f.value(dst, values, row); err != nil {
-			return dst[:before], &RowError{Row: row, Column: f.name, Err: err}
+			return dst[:before], &format.RowError{Row: row, Column: f.name, Err: err}
 		}
 	}
 	return append(dst, '}'), nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"pencere/pkg/format"
 	"pencere/pkg/format/json"
 	"pencere/pkg/sqltype"
 
@@ -104,7 +105,7 @@ func TestEncoderRefusesSurrogate(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := e.AppendRow([]byte("x"), row, 0)
-	var bad *json.RowError
+	var bad *format.RowError
 	if !errors.As(err, &bad) || bad.Column != "v" || string(got) != "x" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -8,8 +8,7 @@ import (
 	"pencere/pkg/connector/partfile"
 	"pencere/pkg/eventtime"
 	"pencere/pkg/expr"
-	"pencere/pkg/format/csv"
-	"pencere/pkg/format/json"
+	"pencere/pkg/format"
 	"pencere/pkg/plan"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -90,10 +89,7 @@ func (s *Sink) selected(rows Rows) (arrow.RecordBatch, error) {
 
 // cellError names the record whose row cannot be written, if that is what is wrong.
 func (o Origin) cellError(err error) error {
-	if row, ok := errors.AsType[*csv.RowError](err); ok {
-		return o.at(row.Row, err)
-	}
-	if row, ok := errors.AsType[*json.RowError](err); ok {
+	if row, ok := errors.AsType[*format.RowError](err); ok {
 		return o.at(row.Row, err)
 	}
 	return err
