@@ -191,9 +191,9 @@ func encodeDecimal(scale int, plain bool) encodeValue {
 
 var errTimeOfDay = errors.New("time is not between 00:00:00 and 23:59:59.999")
 
-func encodeTemporal(kind sqltype.Kind, format TimestampFormat) encodeValue {
+func encodeTemporal(kind sqltype.Kind, style TimestampFormat) encodeValue {
 	separator := byte(' ')
-	if format == ISO8601 {
+	if style == ISO8601 {
 		separator = 'T'
 	}
 	return func(dst []byte, values arrow.Array, row int) ([]byte, error) {
