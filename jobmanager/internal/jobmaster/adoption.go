@@ -17,7 +17,7 @@ import (
 type adoption struct {
 	grace   *time.Timer // nil before it began
 	brought map[string]brought
-	ended   []coordinator.Ended // of subtasks that were brought as running, in the order in which they came
+	early   []coordinator.Event // what is said once and came before anybody ran for the coordinator: subtasks that ended, wishes
 }
 
 type (
@@ -175,6 +175,8 @@ func (m *master) reconcile(ctx context.Context) {
 	case there.want != nil && (m.machine.Status() == jobfsm.Running || m.machine.GoesOn()):
 		m.cfg.Logger.Info("job taken over", "job_id", m.id, "attempt", m.machine.Attempt(), "subtasks", len(there.subtasks))
 		m.resume(ctx, there)
+	default:
+		m.hearEarly(ctx)
 	}
 	m.discover(ctx)
 }
@@ -212,10 +214,7 @@ func (m *master) resume(ctx context.Context, there present) {
 			m.subtaskEnded(ended)
 		}
 	}
-	for _, e := range m.adoption.ended {
-		m.coordinate(ctx, e)
-	}
-	m.adoption.ended = nil
+	m.hearEarly(ctx)
 	m.repeatSplits()
 	if m.latest != nil && m.latest.ID > m.origin && m.latest.Attempt >= attempts.Whole {
 		if m.latest.Kind.Ends() {
@@ -230,6 +229,15 @@ func (m *master) resume(ctx context.Context, there present) {
 	}
 	first := there.want[0]
 	m.coordinate(ctx, coordinator.Fired{Attempt: attempts.Of(first), Subtask: checkpoint.Subtask(first)})
+}
+
+// hearEarly tells the coordinator what waited for it.
+func (m *master) hearEarly(ctx context.Context) {
+	early := m.adoption.early
+	m.adoption.early = nil
+	for _, e := range early {
+		m.coordinate(ctx, e)
+	}
 }
 
 // resumeStop goes on with a job whose sources have stopped for a savepoint. When the earlier leader had written that, some subtask

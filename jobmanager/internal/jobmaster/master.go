@@ -170,7 +170,7 @@ func (m *master) handle(ctx context.Context, e any) {
 		m.follow(ctx, e)
 	case coordinator.Event:
 		if ended, ok := e.(coordinator.Ended); ok && m.machine.Status() == jobfsm.Reconciling {
-			m.adoption.ended = append(m.adoption.ended, ended) // it is said once, and nobody runs yet for the coordinator
+			m.adoption.early = append(m.adoption.early, ended)
 			return
 		}
 		m.coordinate(ctx, e)

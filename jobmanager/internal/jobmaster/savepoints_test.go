@@ -2,6 +2,7 @@ package jobmaster
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/slotpool"
 	"pencere/pkg/checkpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 )
@@ -127,6 +129,49 @@ func TestStopWithSavepoint(t *testing.T) {
 			}
 			w.wants(id, jobfsm.Finished)
 			if op := result(); !op.Done || op.Err != nil || op.CheckpointID != 1 || op.Location == "" {
+				t.Errorf("%+v", op)
+			}
+		})
+	}
+}
+
+// A savepoint that is asked for while a new leader waits for the subtasks is taken when they have come, and refused when they have not.
+func TestSavepointBesideTakeover(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		dir := t.TempDir()
+		inWorld(t, func(w *world) {
+			tm := w.register("a:1-x", 1)
+			id := w.submit("1", fixedDelay)
+			deployed := w.start(tm)
+			w.stop()
+			w.grace = time.Minute
+			w.lead()
+			w.wants(id, jobfsm.Reconciling)
+			result := w.savepoint(id, dir, checkpoint.Savepoint)
+			if op := result(); op.Done {
+				t.Fatalf("answered at once: %+v", op)
+			}
+			if !comes {
+				<-time.After(2 * w.grace)
+				if op := result(); !op.Done || op.Err == nil {
+					t.Errorf("%+v", op)
+				}
+				return
+			}
+			var held []*controlv1.HeldSubtask
+			for _, d := range deployed {
+				held = append(held, &controlv1.HeldSubtask{Parallelism: 1, Update: &controlv1.SubtaskUpdate{
+					Subtask: d.GetSubtask(), State: controlv1.SubtaskState_SUBTASK_STATE_RUNNING}})
+			}
+			w.dispatcher.Adopt(slotpool.TaskManager{ID: tm.id, Slots: 1, Send: tm.send}, held)
+			w.wants(id, jobfsm.Running)
+			synctest.Wait()
+			var trigger int
+			if _, err := fmt.Sscanf(strings.Join(tm.takeOrders(), "\n"), "trigger %d of 0", &trigger); err != nil {
+				t.Fatal(err)
+			}
+			w.ack(uint64(trigger), 150, deployed)
+			if op := result(); !op.Done || op.Err != nil {
 				t.Errorf("%+v", op)
 			}
 		})
