@@ -38,7 +38,7 @@ func Start(ctx context.Context, address string, taskManagers, slots int) *Fleet 
 	for i := range taskManagers {
 		m := &ghost{
 			fleet: f, id: fmt.Sprintf("ghost-%04d:6121-000000", i), slots: int32(slots), subtasks: make(map[string]*controlv1.DeploySubtask),
-			queue: make(chan *controlv1.ConnectRequest, 10_000),
+			queue: make(chan *controlv1.ConnectRequest, 10_000), pace: make(chan time.Duration, 1),
 		}
 		ctx, stop := context.WithCancel(ctx)
 		m.stop = stop
@@ -123,6 +123,7 @@ type ghost struct {
 	id    string
 	slots int32
 	queue chan *controlv1.ConnectRequest
+	pace  chan time.Duration // how often the jobmanager wants a heartbeat
 
 	mu       sync.Mutex
 	subtasks map[string]*controlv1.DeploySubtask // those that run
@@ -162,6 +163,8 @@ func (m *ghost) run(ctx context.Context, address string) error {
 
 func (m *ghost) obey(ctx context.Context, order *controlv1.ConnectResponse, fail context.CancelCauseFunc) {
 	switch order := order.GetMessage().(type) {
+	case *controlv1.ConnectResponse_Registered:
+		m.pace <- time.Duration(order.Registered.GetHeartbeatIntervalMs()) * time.Millisecond
 	case *controlv1.ConnectResponse_DeploySubtask:
 		d := order.DeploySubtask
 		d.UpstreamPeers, d.DownstreamPeers, d.Plan = nil, nil, nil // many: the memory is needed
@@ -238,14 +241,17 @@ func (m *ghost) acknowledge(ctx context.Context, t *controlv1.CheckpointTrigger)
 	}
 }
 
-// write sends what is queued, and a heartbeat each second.
+// write sends what is queued, and heartbeats at their pace.
 func (m *ghost) write(ctx context.Context, stream controlv1.JobManagerService_ConnectClient) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		var message *controlv1.ConnectRequest
 		select {
 		case message = <-m.queue:
+		case pace := <-m.pace:
+			tick.Reset(pace)
+			continue
 		case <-tick.C:
 			message = m.heartbeat()
 		case <-ctx.Done():
