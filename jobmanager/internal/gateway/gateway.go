@@ -20,14 +20,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Heartbeats: a taskmanager that is silent for heartbeatTimeout is lost, though its stream may still seem whole. Where there are many,
-// those that come later are asked to be heard of less often, so that a large cluster's heartbeats do not keep the jobmanager busy.
+// Heartbeats: a taskmanager that is silent for heartbeatTimeout is lost, though its stream may still seem whole.
 const (
-	heartbeatInterval    = time.Second
-	maxHeartbeatInterval = 3 * time.Second
-	heartbeatTimeout     = 10 * time.Second
-	// heartbeatShare is what each taskmanager that is there adds to the interval: with n of them at one pace, 250 a second come.
-	heartbeatShare = 4 * time.Millisecond
+	heartbeatInterval = time.Second
+	heartbeatTimeout  = 10 * time.Second
 	// beatInterval is how often a taskmanager hears at least that this jobmanager leads.
 	beatInterval = 500 * time.Millisecond
 )
@@ -57,8 +53,6 @@ type Gateway struct {
 	pool *slotpool.Pool
 	jobs Jobs
 	log  *slog.Logger
-
-	sessions atomic.Int64 // of taskmanagers that have registered
 
 	mu   sync.Mutex
 	term *term // nil: not leading
@@ -123,18 +117,11 @@ func (g *Gateway) Connect(stream grpc.BidiStreamingServer[controlv1.ConnectReque
 	}
 }
 
-// intervalBeside is how often a taskmanager is to be heard of where there are so many.
-func intervalBeside(sessions int64) time.Duration {
-	return min(max(heartbeatInterval, time.Duration(sessions)*heartbeatShare), maxHeartbeatInterval)
-}
-
 // serve registers the taskmanager and keeps it until its stream breaks.
 func (g *Gateway) serve(s *session, r *controlv1.Register) error {
 	id := r.GetTaskManagerId()
-	interval := intervalBeside(g.sessions.Add(1))
-	defer g.sessions.Add(-1)
 	s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_Registered{
-		Registered: &controlv1.Registered{HeartbeatIntervalMs: interval.Milliseconds()}}})
+		Registered: &controlv1.Registered{HeartbeatIntervalMs: heartbeatInterval.Milliseconds()}}})
 	g.log.Info("taskmanager registered", "task_manager_id", id, "slots", r.GetSlots(), "data_address", r.GetDataAddress(),
 		"subtasks", len(r.GetSubtasks()))
 	tm := slotpool.TaskManager{
