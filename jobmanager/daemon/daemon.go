@@ -167,8 +167,7 @@ func (d *Daemon) MetricsAddr() string {
 func (d *Daemon) Run(ctx context.Context) error {
 	serving, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	// Taskmanagers look whether a silent jobmanager is still there.
-	grpcServer := grpc.NewServer(grpc.WaitForHandlers(true), grpc.KeepaliveEnforcementPolicy(gateway.Keepalive))
+	grpcServer := grpc.NewServer(gateway.ServerOptions()...)
 	controlv1.RegisterJobManagerServiceServer(grpcServer, d.gateway)
 	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() {

@@ -24,13 +24,25 @@ import (
 const (
 	heartbeatInterval = time.Second
 	heartbeatTimeout  = 10 * time.Second
-	// beatInterval is how often a taskmanager hears at least that this jobmanager leads.
+	// beatInterval is how often a taskmanager hears at least that this jobmanager leads, where there are at most manySessions;
+	// where there are more, half of them hear it at a time.
 	beatInterval = 500 * time.Millisecond
+	manySessions = 500
+	// window is how much a taskmanager may send ahead of what is read, in bytes.
+	window = 1 << 20
 )
 
-// Keepalive is how often at most a taskmanager may ask whether the connection is alive, which it does with a jobmanager that
-// says nothing.
-var Keepalive = keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}
+// ServerOptions are for the server that the gateway is registered at.
+//
+// The flow control window is fixed: to find a better one gRPC answers nearly each message with a ping, which costs more than all
+// else that heartbeats do. A taskmanager looks with one whether a jobmanager that says nothing is still there.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
+	}
+}
 
 // Jobs receives what taskmanagers report of subtasks. Reports for unknown jobs or old attempts are its to ignore.
 type Jobs interface {
@@ -60,9 +72,13 @@ type Gateway struct {
 
 // term is one leadership.
 type term struct {
-	ctx      context.Context // ends with the leadership
-	token    uint64
-	sessions sync.WaitGroup
+	ctx   context.Context // ends with the leadership
+	token uint64
+	open  sync.WaitGroup // sessions
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	began    int // sessions, ever
 }
 
 // New returns a gateway that turns taskmanagers away until Lead.
@@ -73,42 +89,89 @@ func New(pool *slotpool.Pool, jobs Jobs, log *slog.Logger) *Gateway {
 // Lead accepts taskmanagers until ctx, the leadership, ends, and returns when all of them have left the pool. token is the
 // fencing token of this leadership.
 func (g *Gateway) Lead(ctx context.Context, token uint64) {
-	t := &term{ctx: ctx, token: token}
+	t := &term{ctx: ctx, token: token, sessions: make(map[*session]struct{})}
 	g.mu.Lock()
 	g.term = t
 	g.mu.Unlock()
-	<-ctx.Done()
+	t.keep()
 	g.mu.Lock()
 	g.term = nil // no session begins from here on
 	g.mu.Unlock()
-	t.sessions.Wait()
+	t.open.Wait()
 }
 
-// enter counts a session of the present leadership, if there is one; left ends it.
-func (g *Gateway) enter() (t *term, left func()) {
+// enter begins a session of the present leadership; it is nil if there is none.
+func (g *Gateway) enter(stream connection) (*term, *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.term == nil {
 		return nil, nil
 	}
-	g.term.sessions.Add(1)
-	return g.term, g.term.sessions.Done
+	g.term.open.Add(1)
+	s := newSession(stream, g.term.token)
+	g.term.mu.Lock()
+	defer g.term.mu.Unlock()
+	s.number = g.term.began
+	g.term.began++
+	g.term.sessions[s] = struct{}{}
+	return g.term, s
+}
+
+func (t *term) leave(s *session) {
+	t.mu.Lock()
+	delete(t.sessions, s)
+	t.mu.Unlock()
+	t.open.Done()
+}
+
+// keep looks after the sessions until the leadership ends. One clock for all of them wakes the process twice a second, and not that
+// often for each.
+func (t *term) keep() {
+	tick := time.NewTicker(beatInterval)
+	defer tick.Stop()
+	for odd := 0; ; odd ^= 1 {
+		select {
+		case <-tick.C:
+			t.beat(odd)
+		case <-t.ctx.Done():
+			return
+		}
+	}
+}
+
+// beat says to the sessions that the jobmanager leads: to half of them when there are many, in turns.
+func (t *term) beat(odd int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	many := len(t.sessions) > manySessions
+	next := beatInterval
+	if many {
+		next *= 2
+	}
+	beat := &controlv1.ConnectResponse{
+		FencingToken: t.token,
+		Message:      &controlv1.ConnectResponse_LeaderHeartbeat{LeaderHeartbeat: &controlv1.LeaderHeartbeat{NextMs: next.Milliseconds()}},
+	}
+	for s := range t.sessions {
+		s.look()
+		if (!many || s.number%2 == odd) && s.quiet() {
+			s.push(beat)
+		}
+	}
 }
 
 // Connect implements the control service.
-func (g *Gateway) Connect(stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]) error {
-	term, left := g.enter()
+func (g *Gateway) Connect(stream connection) error {
+	term, s := g.enter(stream)
 	if term == nil {
 		return status.Error(codes.FailedPrecondition, errNotLeading.Error())
 	}
-	defer left()
+	defer term.leave(s)
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(term.ctx, func() { cancel(errNotLeading) })()
-	s := newSession(stream, term.token)
-	go func() { s.ended <- g.read(s) }()
-	go func() { s.ended <- s.write(ctx) }()
-	go func() { s.ended <- s.watch(ctx) }()
+	go func() { s.end(g.read(s)) }()
+	go func() { s.end(s.write(ctx)) }()
 	select {
 	case r := <-s.registered:
 		return g.serve(s, r)
@@ -201,23 +264,28 @@ func (g *Gateway) handle(taskManagerID string, m *controlv1.ConnectRequest) {
 // session is one taskmanager's stream. Messages to it wait in a queue without bound, so that nobody who sends holds
 // anything up; there are few of them.
 type session struct {
-	stream     grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]
+	stream     connection
 	token      uint64
 	registered chan *controlv1.Register // holds the first message
 	serving    chan struct{}            // closed when that is dealt with
-	ended      chan error               // has room for all who send, of whom only the first is heard
+	ended      chan error               // holds why it ends, which who comes first tells
 	wake       chan struct{}            // holds a token when the queue may hold something
-	heard      atomic.Bool              // since watch looked last
+	number     int                      // of those before it in the leadership
+	heard      atomic.Bool              // since the last look
+	silent     int                      // looks without a word, which only look counts
 	dismissed  atomic.Bool              // it may go
 
 	mu    sync.Mutex
 	queue []*controlv1.ConnectResponse
 }
 
-func newSession(stream grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse], token uint64) *session {
+// connection is the wire to a taskmanager.
+type connection = grpc.BidiStreamingServer[controlv1.ConnectRequest, controlv1.ConnectResponse]
+
+func newSession(stream connection, token uint64) *session {
 	return &session{
 		stream: stream, token: token,
-		registered: make(chan *controlv1.Register, 1), serving: make(chan struct{}), ended: make(chan error, 3), wake: make(chan struct{}, 1),
+		registered: make(chan *controlv1.Register, 1), serving: make(chan struct{}), ended: make(chan error, 1), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -238,6 +306,11 @@ func (s *session) send(m *controlv1.ConnectResponse) {
 	if m.GetDismissed() != nil {
 		s.dismissed.Store(true)
 	}
+	s.push(m)
+}
+
+// push queues a message that has its fencing token.
+func (s *session) push(m *controlv1.ConnectResponse) {
 	s.mu.Lock()
 	s.queue = append(s.queue, m)
 	s.mu.Unlock()
@@ -255,10 +328,8 @@ func (s *session) take() []*controlv1.ConnectResponse {
 	return queue
 }
 
-// write sends what is queued, or says from time to time that the jobmanager leads.
+// write sends what is queued.
 func (s *session) write(ctx context.Context) error {
-	tick := time.NewTicker(beatInterval)
-	defer tick.Stop()
 	for {
 		for _, m := range s.take() {
 			if err := s.stream.Send(m); err != nil {
@@ -267,31 +338,36 @@ func (s *session) write(ctx context.Context) error {
 		}
 		select {
 		case <-s.wake:
-		case <-tick.C:
-			s.send(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_LeaderHeartbeat{}})
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// watch ends when the taskmanager has been silent for too long. It counts its own looks: when this process was paused, the
-// taskmanager was not silent.
-func (s *session) watch(ctx context.Context) error {
-	tick := time.NewTicker(heartbeatInterval)
-	defer tick.Stop()
-	for silent := 0; ; silent++ {
-		if s.heard.Swap(false) {
-			silent = 0
-		}
-		select {
-		case <-tick.C:
-			if silent >= int(heartbeatTimeout/heartbeatInterval) {
-				return errSilent
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+// quiet reports whether nothing waits that says by itself that the jobmanager leads.
+func (s *session) quiet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) == 0
+}
+
+// look ends the session when the taskmanager has been silent for too long. That is counted in looks, one at each beatInterval: when
+// this process was paused, the taskmanager was not silent.
+func (s *session) look() {
+	s.silent++
+	if s.heard.Swap(false) {
+		s.silent = 0
+	}
+	if s.silent > int(heartbeatTimeout/beatInterval) {
+		s.end(errSilent)
+	}
+}
+
+// end has the session end, if it does not yet.
+func (s *session) end(err error) {
+	select {
+	case s.ended <- err:
+	default:
 	}
 }
 

@@ -2,11 +2,13 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,7 +84,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, pool: slotpool.New(time.Now), reports: &reports{}}
 		w.gateway = gateway.New(w.pool, w.reports, slog.New(slog.DiscardHandler))
-		server := grpc.NewServer(grpc.WaitForHandlers(true), grpc.KeepaliveEnforcementPolicy(gateway.Keepalive))
+		server := grpc.NewServer(gateway.ServerOptions()...)
 		controlv1.RegisterJobManagerServiceServer(server, w.gateway)
 		network := bufconn.Listen(1 << 16)
 		served := make(chan error, 1)
@@ -306,6 +308,33 @@ func TestSilentTaskManagerIsLost(t *testing.T) {
 			t.Error("still registered")
 		}
 	})
+}
+
+// Where there are many, taskmanagers hear from the leader half as often, and that it will be so.
+func TestBeats(t *testing.T) {
+	for sessions, want := range map[int]int64{500: 20, 501: 10} {
+		inWorld(t, func(w *world) {
+			defer w.lead(7)()
+			beats := make([]atomic.Int64, sessions)
+			for n := range beats {
+				c := w.register(fmt.Sprint("tm", n), 1)
+				go func() {
+					for m, err := c.Recv(); err == nil; m, err = c.Recv() {
+						if m.GetLeaderHeartbeat().GetNextMs() == 10_000/want {
+							beats[n].Add(1)
+						}
+					}
+				}()
+			}
+			<-time.After(9900 * time.Millisecond) // after that they are silent
+			synctest.Wait()
+			for n := range beats {
+				if got := beats[n].Load(); got < want-1 || got > want {
+					t.Fatalf("taskmanager %d of %d: %d beats", n, sessions, got)
+				}
+			}
+		})
+	}
 }
 
 func TestConnectWithoutRegistration(t *testing.T) {

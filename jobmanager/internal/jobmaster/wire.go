@@ -194,7 +194,7 @@ func (m *master) subtaskReport(r *controlv1.SubtaskReport) {
 		})
 	}
 	t.sinkTrouble = view.Trouble{Reason: r.GetSinkTrouble(), Ms: r.GetSinkTroubleMs()}
-	m.state.open[id] = nil
+	delete(m.state.open, id)
 	for _, file := range r.GetOpenFiles() {
 		m.state.open[id] = append(m.state.open[id], viewFile(id, file))
 	}

@@ -74,9 +74,11 @@ func New(cfg Config) *Agent {
 	return &Agent{cfg: cfg, dial: dial, wake: make(chan struct{}, 1), leave: make(chan struct{})}
 }
 
+// dial sets a fixed flow control window: to find a better one gRPC would ping the jobmanager after nearly each of its messages.
 func dial(address string) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(reconnect), grpc.WithKeepaliveParams(keepalive))
+		grpc.WithConnectParams(reconnect), grpc.WithKeepaliveParams(keepalive),
+		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window))
 }
 
 // Send queues a message to the jobmanager. What is queued while there is none is for the next one.
@@ -151,10 +153,12 @@ var keepalive = grpckeepalive.ClientParameters{Time: 20 * time.Second, Timeout: 
 const (
 	// registerTimeout bounds the wait for the answer to a registration, which no jobmanager has to think about.
 	registerTimeout = 5 * time.Second
+	// window is how much the jobmanager may send ahead of what is read, in bytes.
+	window = 1 << 20
 	// seekInterval is how often at least each jobmanager is asked whether it leads, while none does.
 	seekInterval = 250 * time.Millisecond
-	// silence is for how long a leader may say nothing before others are asked; it says something each half second.
-	silence = 1250 * time.Millisecond
+	// beatInterval is how often a leader says something at least, unless it says that it is less often.
+	beatInterval = 500 * time.Millisecond
 )
 
 func newBackOff() *backoff.ExponentialBackOff {
@@ -234,6 +238,7 @@ type session struct {
 	cancel     context.CancelFunc
 	interval   time.Duration // how often the jobmanager wants a heartbeat
 	said       chan struct{} // holds a token when the jobmanager has said something
+	next       atomic.Int64  // within which the next message comes, a time.Duration
 }
 
 // register opens a stream and introduces the taskmanager.
@@ -267,6 +272,7 @@ func (a *Agent) register(ctx, seeking context.Context, j *jobManager) (_ *sessio
 		return nil, fmt.Errorf("its fencing token %d is older than %d: it leads no more, or has lost its data directory; "+
 			"restart this taskmanager if so", first.GetFencingToken(), newest)
 	}
+	s.next.Store(int64(beatInterval))
 	s.interval = time.Duration(answer.GetHeartbeatIntervalMs()) * time.Millisecond
 	a.cfg.Log.Info("registered", "jobmanager", j.address, "fencing_token", first.GetFencingToken(), "subtasks", len(me.GetSubtasks()))
 	return s, nil
@@ -308,12 +314,12 @@ func others(jobManagers []*jobManager, but *jobManager) []*jobManager {
 
 // watch looks for a newer leader whenever the present one is silent. It returns when it has found one, or with why the stream broke.
 func (a *Agent) watch(ctx context.Context, s *session, ended <-chan error, others []*jobManager) (*session, error) {
-	quiet := time.NewTimer(silence)
+	quiet := time.NewTimer(s.silence())
 	defer quiet.Stop()
 	for {
 		select {
 		case <-s.said:
-			quiet.Reset(silence)
+			quiet.Reset(s.silence())
 		case err := <-ended:
 			return nil, err
 		case <-quiet.C:
@@ -321,10 +327,13 @@ func (a *Agent) watch(ctx context.Context, s *session, ended <-chan error, other
 			if next != nil || err != nil {
 				return next, err
 			}
-			quiet.Reset(silence)
+			quiet.Reset(s.silence())
 		}
 	}
 }
+
+// silence is for how long the leader may say nothing before others are asked.
+func (s *session) silence() time.Duration { return time.Duration(s.next.Load()) * 5 / 2 }
 
 // seek looks for a newer leader until the silent one says something. It returns as watch does, or nothing.
 func (a *Agent) seek(ctx context.Context, s *session, ended <-chan error, others []*jobManager) (next *session, err error) {
@@ -357,6 +366,9 @@ func (a *Agent) read(s *session) error {
 		m, err := s.stream.Recv()
 		if err != nil {
 			return err
+		}
+		if next := m.GetLeaderHeartbeat().GetNextMs(); next > 0 {
+			s.next.Store(int64(time.Duration(next) * time.Millisecond))
 		}
 		select {
 		case s.said <- struct{}{}:

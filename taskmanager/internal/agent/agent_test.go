@@ -289,10 +289,38 @@ func TestSilentLeader(t *testing.T) {
 		b.mu.Lock()
 		b.leads = true
 		b.mu.Unlock()
-		<-time.After(silence + 2*seekInterval)
+		<-time.After(beatInterval*5/2 + 2*seekInterval)
 		a.deploy("c")
 		b.deploy("d")
 		w.slots.want(t, "deploy d")
+	})
+}
+
+// A leader that says when it will say something is given that time, and not longer.
+func TestLeaderSaysWhen(t *testing.T) {
+	a, b := &jobmanager{leads: true, token: 1}, &jobmanager{token: 2}
+	inWorld(t, []*jobmanager{a, b}, func(t *testing.T, w *world) {
+		beat := func() {
+			a.say(&controlv1.ConnectResponse{Message: &controlv1.ConnectResponse_LeaderHeartbeat{
+				LeaderHeartbeat: &controlv1.LeaderHeartbeat{NextMs: 1000}}})
+			synctest.Wait()
+		}
+		beat()
+		b.mu.Lock()
+		b.leads, b.attempts = true, nil
+		b.mu.Unlock()
+		for range 10 {
+			<-time.After(2400 * time.Millisecond)
+			beat()
+		}
+		b.mu.Lock()
+		if len(b.attempts) != 0 {
+			t.Errorf("another one was asked %d times", len(b.attempts))
+		}
+		b.mu.Unlock()
+		<-time.After(2500*time.Millisecond + 2*seekInterval)
+		b.deploy("b")
+		w.slots.want(t, "deploy b")
 	})
 }
 

@@ -659,7 +659,9 @@ func (*ConnectResponse_Dismissed) isConnectResponse_Message() {}
 // LeaderHeartbeat says that the jobmanager still leads, when there is nothing else to say. A taskmanager that hears nothing for a
 // while asks the other jobmanagers who leads, and keeps the stream until one does.
 type LeaderHeartbeat struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Until when the next message comes at the latest, in ms from now. 0 means 500.
+	NextMs        int64 `protobuf:"varint,1,opt,name=next_ms,json=nextMs,proto3" json:"next_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -692,6 +694,13 @@ func (x *LeaderHeartbeat) ProtoReflect() protoreflect.Message {
 // Deprecated: Use LeaderHeartbeat.ProtoReflect.Descriptor instead.
 func (*LeaderHeartbeat) Descriptor() ([]byte, []int) {
 	return file_pencere_control_v1_control_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LeaderHeartbeat) GetNextMs() int64 {
+	if x != nil {
+		return x.NextMs
+	}
+	return 0
 }
 
 // Leave says that the taskmanager is about to end: its slots are to be given to nobody, and jobs that have some are to go on elsewhere.
@@ -2908,8 +2917,9 @@ const file_pencere_control_v1_control_proto_rawDesc = "" +
 	"\x10leader_heartbeat\x18\t \x01(\v2#.pencere.control.v1.LeaderHeartbeatH\x00R\x0fleaderHeartbeat\x12=\n" +
 	"\tdismissed\x18\n" +
 	" \x01(\v2\x1d.pencere.control.v1.DismissedH\x00R\tdismissedB\t\n" +
-	"\amessage\"\x11\n" +
-	"\x0fLeaderHeartbeat\"\a\n" +
+	"\amessage\"*\n" +
+	"\x0fLeaderHeartbeat\x12\x17\n" +
+	"\anext_ms\x18\x01 \x01(\x03R\x06nextMs\"\a\n" +
 	"\x05Leave\"\v\n" +
 	"\tDismissed\"\xfc\x02\n" +
 	"\bRegister\x12&\n" +
