@@ -122,6 +122,7 @@ func (m *master) commit(ctx context.Context, a coordinator.Commit) {
 	for _, id := range a.Subsumed {
 		command.Subsumed = append(command.Subsumed, uint64(id))
 	}
+	command.Files = storedFiles(c, m.cfg.Now().UnixMilli())
 	audit, err := m.audit.extend(c, m.begun(), a.Last)
 	if err == nil {
 		err = audit.store(command)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pencere/jobmanager/internal/jobfsm"
+	"pencere/jobmanager/internal/view"
 	"pencere/pkg/checkpoint"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
 	storagev1 "pencere/pkg/gen/pencere/storage/v1"
@@ -160,6 +161,55 @@ func TestRecoveryFromACheckpoint(t *testing.T) {
 		w.ack(number, 160, deployed)
 		if kept, _ := w.log.Job(id); len(kept.GetCheckpoints()) != 1 || kept.GetCheckpoints()[0].GetCheckpointId() != number {
 			t.Errorf("the log has %v", kept.GetCheckpoints())
+		}
+	})
+}
+
+// A new leader lists the part files that checkpoints have published, also of a job that has ended.
+func TestFilesOutliveTheLeader(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tm := w.register("a:1-x", 1)
+		id := w.submit("1", "")
+		deployed := w.start(tm)
+		for number := range uint64(2) {
+			<-time.After(interval)
+			synctest.Wait()
+			for _, d := range deployed {
+				state := stateOf(d)
+				if len(d.GetSplits()) == 0 { // the window's, which writes; the first file comes a second time
+					for n := range number + 1 {
+						state.Sink.Pending = append(state.Sink.Pending, checkpoint.PartFile{Name: fmt.Sprint("part-", n), Rows: 3, Bytes: 30, SHA256: [32]byte{1}})
+					}
+				}
+				w.dispatcher.CheckpointAck(&controlv1.CheckpointAck{Subtask: d.GetSubtask(), CheckpointId: number + 1, State: state.Encode()})
+			}
+			synctest.Wait()
+		}
+		list := func() (files []view.File) {
+			t.Helper()
+			_, files, err := w.dispatcher.Files(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return files
+		}
+		want := []view.File{
+			{Name: "part-1", VertexID: deployed[1].GetSubtask().GetVertexId(), State: view.FileFinished, Rows: 3, Bytes: 30, Modified: time.Now().UnixMilli()},
+			{Name: "part-0", VertexID: deployed[1].GetSubtask().GetVertexId(), State: view.FileFinished, Rows: 3, Bytes: 30, Modified: time.Now().Add(-interval).UnixMilli()},
+		}
+		w.stop()
+		w.lead()
+		if files := list(); !slices.Equal(files, want) {
+			t.Errorf("the next leader lists %+v, want %+v", files, want)
+		}
+		if err := w.dispatcher.Cancel(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		w.stop()
+		w.lead()
+		if files := list(); w.job(id).Status != jobfsm.Canceled || !slices.Equal(files, want) {
+			t.Errorf("of a job that is %s it lists %+v", w.job(id).Status, files)
 		}
 	})
 }

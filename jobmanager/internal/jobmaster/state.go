@@ -21,7 +21,8 @@ import (
 	"pencere/pkg/plan"
 )
 
-// filesKept bounds how many finished files of a job are listed, the newest; the directory has them all.
+// filesKept bounds how many finished files of a job are listed, the newest; the directory has them all. A leader that takes the job over
+// knows fewer, see replica.FilesKept.
 const filesKept = 10_000
 
 // state is what is known of a job beside its state machine.
@@ -90,6 +91,12 @@ func newState(job *storagev1.Job, program *plan.Program) state {
 			Time: f.GetTimeMs(), Message: f.GetMessage(), Task: f.GetTask(), TaskManagerID: f.GetTaskManagerId(),
 			Endpoint: endpointOf(f.GetTaskManagerId()), Rescale: f.GetRescale(),
 		})
+	}
+	for _, f := range job.GetFiles() {
+		s.finished[f.GetName()] = view.File{
+			Name: f.GetName(), VertexID: f.GetVertexId(), Subtask: int(f.GetSubtask()), State: view.FileFinished,
+			Rows: f.GetRows(), Bytes: f.GetSizeBytes(), Modified: f.GetCommittedMs(),
+		}
 	}
 	for _, split := range job.GetSplits() {
 		s.splits = append(s.splits, kafka.Split{

@@ -7,6 +7,7 @@ import (
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/slotpool"
 	"pencere/jobmanager/internal/view"
+	"pencere/pkg/checkpoint"
 	"pencere/pkg/connector/kafka"
 	"pencere/pkg/eventtime"
 	controlv1 "pencere/pkg/gen/pencere/control/v1"
@@ -242,6 +243,18 @@ func viewSplit(s *controlv1.SplitReport) view.Split {
 		State: splitStates[s.GetState()], Reason: s.GetReason(), Watermark: eventtime.Watermark(s.GetWatermark()), Idle: s.GetIdle(),
 		SilentMs: s.GetSilentMs(),
 	}
+}
+
+// storedFiles are those that a checkpoint publishes; not the dead letters, which lie elsewhere.
+func storedFiles(c checkpoint.Checkpoint, committedMs int64) (all []*storagev1.PartFile) {
+	for _, s := range c.States {
+		for _, f := range s.Sink.Pending {
+			all = append(all, &storagev1.PartFile{
+				Name: f.Name, VertexId: s.Subtask.VertexID, Subtask: int32(s.Subtask.Index), Rows: f.Rows, SizeBytes: f.Bytes, CommittedMs: committedMs,
+			})
+		}
+	}
+	return all
 }
 
 var fileStates = map[controlv1.PartFileState]view.FileState{

@@ -21,6 +21,9 @@ import (
 // FailuresKept is how many failures of a job are remembered, as many as Flink's web.exception-history-size.
 const FailuresKept = 16
 
+// FilesKept is how many part files of a job are remembered, the newest: each command copies them.
+const FilesKept = 200
+
 // table is the state that the log builds: the jobs by id. It is raft's FSM: Apply is called with committed commands, in
 // the same order on every node, and depends on nothing but them.
 type table struct {
@@ -141,7 +144,19 @@ func (t *table) complete(c *storagev1.CompleteCheckpoint) error {
 			DeadLetterEntries: c.GetDeadLetterEntries(),
 		})
 		j.ManifestHead, j.DeadLetterHead = c.GetManifestHead(), c.GetDeadLetterHead()
+		addFiles(j, c.GetFiles())
 	})
+}
+
+func addFiles(j *storagev1.Job, files []*storagev1.PartFile) {
+	for _, f := range files {
+		if !slices.ContainsFunc(j.GetFiles(), func(known *storagev1.PartFile) bool { return known.GetName() == f.GetName() }) {
+			j.Files = append(j.Files, f)
+		}
+	}
+	if extra := len(j.Files) - FilesKept; extra > 0 {
+		j.Files = slices.Delete(j.Files, 0, extra)
+	}
 }
 
 func setStatus(j *storagev1.Job, c *storagev1.SetJobStatus) {

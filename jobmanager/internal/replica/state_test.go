@@ -235,3 +235,31 @@ func TestStatusesArePaired(t *testing.T) {
 		t.Errorf("%d statuses, %d stored ones", len(jobfsm.Statuses), len(storagev1.JobStatus_name)-1)
 	}
 }
+
+// The newest part files are remembered, each once.
+func TestFilesOfCheckpoints(t *testing.T) {
+	table := newTable()
+	index := uint64(0)
+	apply := func(c *storagev1.Command) {
+		index++
+		if err := table.Apply(entry(t, index, c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(submitJob("job"))
+	file := func(n int) *storagev1.PartFile {
+		return &storagev1.PartFile{Name: fmt.Sprint("part-", n), Rows: int64(n)}
+	}
+	for n := range FilesKept + 50 {
+		apply(&storagev1.Command{Command: &storagev1.Command_CompleteCheckpoint{CompleteCheckpoint: &storagev1.CompleteCheckpoint{
+			JobId: "job", CheckpointId: uint64(n + 1), Files: []*storagev1.PartFile{file(n), file(n + 1)}}}})
+	}
+	job, _ := table.job("job")
+	var want []*storagev1.PartFile
+	for n := range FilesKept {
+		want = append(want, file(n+51))
+	}
+	if diff := cmp.Diff(want, job.GetFiles(), sameJobs); diff != "" {
+		t.Error(diff)
+	}
+}

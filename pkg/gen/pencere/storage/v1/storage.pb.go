@@ -850,8 +850,10 @@ type CompleteCheckpoint struct {
 	// dead_letter_head and dead_letter_entries are the same of the manifest of the job's dead letters; empty without them.
 	DeadLetterHead    []byte   `protobuf:"bytes,8,opt,name=dead_letter_head,json=deadLetterHead,proto3" json:"dead_letter_head,omitempty"`
 	DeadLetterEntries [][]byte `protobuf:"bytes,9,rep,name=dead_letter_entries,json=deadLetterEntries,proto3" json:"dead_letter_entries,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// files are those that the checkpoint publishes. One may have come with an earlier one that was not published in time.
+	Files         []*PartFile `protobuf:"bytes,10,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CompleteCheckpoint) Reset() {
@@ -947,6 +949,99 @@ func (x *CompleteCheckpoint) GetDeadLetterEntries() [][]byte {
 	return nil
 }
 
+func (x *CompleteCheckpoint) GetFiles() []*PartFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+// PartFile is a published part file, for those who ask what a job has written.
+type PartFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// vertex_id and subtask are of who wrote it.
+	VertexId      string `protobuf:"bytes,2,opt,name=vertex_id,json=vertexId,proto3" json:"vertex_id,omitempty"`
+	Subtask       int32  `protobuf:"varint,3,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	Rows          int64  `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
+	SizeBytes     int64  `protobuf:"varint,5,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	CommittedMs   int64  `protobuf:"varint,6,opt,name=committed_ms,json=committedMs,proto3" json:"committed_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartFile) Reset() {
+	*x = PartFile{}
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartFile) ProtoMessage() {}
+
+func (x *PartFile) ProtoReflect() protoreflect.Message {
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartFile.ProtoReflect.Descriptor instead.
+func (*PartFile) Descriptor() ([]byte, []int) {
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PartFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PartFile) GetVertexId() string {
+	if x != nil {
+		return x.VertexId
+	}
+	return ""
+}
+
+func (x *PartFile) GetSubtask() int32 {
+	if x != nil {
+		return x.Subtask
+	}
+	return 0
+}
+
+func (x *PartFile) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *PartFile) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *PartFile) GetCommittedMs() int64 {
+	if x != nil {
+		return x.CommittedMs
+	}
+	return 0
+}
+
 // SetParallelism replaces the bounds of a job's parallelism.
 type SetParallelism struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -958,7 +1053,7 @@ type SetParallelism struct {
 
 func (x *SetParallelism) Reset() {
 	*x = SetParallelism{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1065,7 @@ func (x *SetParallelism) String() string {
 func (*SetParallelism) ProtoMessage() {}
 
 func (x *SetParallelism) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[10]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1078,7 @@ func (x *SetParallelism) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetParallelism.ProtoReflect.Descriptor instead.
 func (*SetParallelism) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{10}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetParallelism) GetJobId() string {
@@ -1013,7 +1108,7 @@ type Parallelism struct {
 
 func (x *Parallelism) Reset() {
 	*x = Parallelism{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1120,7 @@ func (x *Parallelism) String() string {
 func (*Parallelism) ProtoMessage() {}
 
 func (x *Parallelism) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[11]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1133,7 @@ func (x *Parallelism) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parallelism.ProtoReflect.Descriptor instead.
 func (*Parallelism) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{11}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Parallelism) GetLower() int32 {
@@ -1065,7 +1160,7 @@ type ForgetJob struct {
 
 func (x *ForgetJob) Reset() {
 	*x = ForgetJob{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1172,7 @@ func (x *ForgetJob) String() string {
 func (*ForgetJob) ProtoMessage() {}
 
 func (x *ForgetJob) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[12]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1185,7 @@ func (x *ForgetJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetJob.ProtoReflect.Descriptor instead.
 func (*ForgetJob) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{12}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ForgetJob) GetJobId() string {
@@ -1113,7 +1208,7 @@ type AnnounceLeader struct {
 
 func (x *AnnounceLeader) Reset() {
 	*x = AnnounceLeader{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1220,7 @@ func (x *AnnounceLeader) String() string {
 func (*AnnounceLeader) ProtoMessage() {}
 
 func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[13]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1233,7 @@ func (x *AnnounceLeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceLeader.ProtoReflect.Descriptor instead.
 func (*AnnounceLeader) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{13}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AnnounceLeader) GetId() string {
@@ -1166,7 +1261,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1273,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[14]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1286,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{14}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Snapshot) GetJobs() []*Job {
@@ -1238,13 +1333,15 @@ type Job struct {
 	WholeAttempt int32               `protobuf:"varint,17,opt,name=whole_attempt,json=wholeAttempt,proto3" json:"whole_attempt,omitempty"`
 	// restored_checkpoint_id is that of the savepoint that the job began from: another job took it.
 	RestoredCheckpointId uint64 `protobuf:"varint,18,opt,name=restored_checkpoint_id,json=restoredCheckpointId,proto3" json:"restored_checkpoint_id,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// files are the newest that checkpoints have published, newest last, at most 200.
+	Files         []*PartFile `protobuf:"bytes,19,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1353,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[15]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1366,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{15}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Job) GetJobId() string {
@@ -1398,6 +1495,13 @@ func (x *Job) GetRestoredCheckpointId() uint64 {
 	return 0
 }
 
+func (x *Job) GetFiles() []*PartFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 // RestartedSubtask is a subtask with an attempt of its own.
 type RestartedSubtask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1409,7 +1513,7 @@ type RestartedSubtask struct {
 
 func (x *RestartedSubtask) Reset() {
 	*x = RestartedSubtask{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[16]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1525,7 @@ func (x *RestartedSubtask) String() string {
 func (*RestartedSubtask) ProtoMessage() {}
 
 func (x *RestartedSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[16]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1538,7 @@ func (x *RestartedSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartedSubtask.ProtoReflect.Descriptor instead.
 func (*RestartedSubtask) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{16}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RestartedSubtask) GetSubtask() *Subtask {
@@ -1465,7 +1569,7 @@ type CompletedCheckpoint struct {
 
 func (x *CompletedCheckpoint) Reset() {
 	*x = CompletedCheckpoint{}
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[17]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1581,7 @@ func (x *CompletedCheckpoint) String() string {
 func (*CompletedCheckpoint) ProtoMessage() {}
 
 func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_pencere_storage_v1_storage_proto_msgTypes[17]
+	mi := &file_pencere_storage_v1_storage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1594,7 @@ func (x *CompletedCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletedCheckpoint.ProtoReflect.Descriptor instead.
 func (*CompletedCheckpoint) Descriptor() ([]byte, []int) {
-	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{17}
+	return file_pencere_storage_v1_storage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CompletedCheckpoint) GetCheckpointId() uint64 {
@@ -1578,7 +1682,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"stopOffset\"E\n" +
 	"\x12ReserveCheckpoints\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
-	"\athrough\x18\x02 \x01(\x04R\athrough\"\xd0\x02\n" +
+	"\athrough\x18\x02 \x01(\x04R\athrough\"\x84\x03\n" +
 	"\x12CompleteCheckpoint\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12#\n" +
 	"\rcheckpoint_id\x18\x02 \x01(\x04R\fcheckpointId\x12\x1e\n" +
@@ -1590,7 +1694,17 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\rmanifest_head\x18\x06 \x01(\fR\fmanifestHead\x12)\n" +
 	"\x10manifest_entries\x18\a \x03(\fR\x0fmanifestEntries\x12(\n" +
 	"\x10dead_letter_head\x18\b \x01(\fR\x0edeadLetterHead\x12.\n" +
-	"\x13dead_letter_entries\x18\t \x03(\fR\x11deadLetterEntries\"j\n" +
+	"\x13dead_letter_entries\x18\t \x03(\fR\x11deadLetterEntries\x122\n" +
+	"\x05files\x18\n" +
+	" \x03(\v2\x1c.pencere.storage.v1.PartFileR\x05files\"\xab\x01\n" +
+	"\bPartFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
+	"\tvertex_id\x18\x02 \x01(\tR\bvertexId\x12\x18\n" +
+	"\asubtask\x18\x03 \x01(\x05R\asubtask\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\x03R\x04rows\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x05 \x01(\x03R\tsizeBytes\x12!\n" +
+	"\fcommitted_ms\x18\x06 \x01(\x03R\vcommittedMs\"j\n" +
 	"\x0eSetParallelism\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12A\n" +
 	"\vparallelism\x18\x02 \x01(\v2\x1f.pencere.storage.v1.ParallelismR\vparallelism\"9\n" +
@@ -1604,7 +1718,7 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\frest_address\x18\x02 \x01(\tR\vrestAddress\"s\n" +
 	"\bSnapshot\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x17.pencere.storage.v1.JobR\x04jobs\x12:\n" +
-	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xfc\x06\n" +
+	"\x06leader\x18\x02 \x01(\v2\".pencere.storage.v1.AnnounceLeaderR\x06leader\"\xb0\a\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1624,7 +1738,8 @@ const file_pencere_storage_v1_storage_proto_rawDesc = "" +
 	"\brescales\x18\x0f \x01(\x05R\brescales\x12B\n" +
 	"\trestarted\x18\x10 \x03(\v2$.pencere.storage.v1.RestartedSubtaskR\trestarted\x12#\n" +
 	"\rwhole_attempt\x18\x11 \x01(\x05R\fwholeAttempt\x124\n" +
-	"\x16restored_checkpoint_id\x18\x12 \x01(\x04R\x14restoredCheckpointId\x1a@\n" +
+	"\x16restored_checkpoint_id\x18\x12 \x01(\x04R\x14restoredCheckpointId\x122\n" +
+	"\x05files\x18\x13 \x03(\v2\x1c.pencere.storage.v1.PartFileR\x05files\x1a@\n" +
 	"\x12StatusTimesMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"c\n" +
@@ -1667,7 +1782,7 @@ func file_pencere_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_pencere_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_pencere_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(JobStatus)(0),              // 0: pencere.storage.v1.JobStatus
 	(*Command)(nil),             // 1: pencere.storage.v1.Command
@@ -1680,48 +1795,51 @@ var file_pencere_storage_v1_storage_proto_goTypes = []any{
 	(*Split)(nil),               // 8: pencere.storage.v1.Split
 	(*ReserveCheckpoints)(nil),  // 9: pencere.storage.v1.ReserveCheckpoints
 	(*CompleteCheckpoint)(nil),  // 10: pencere.storage.v1.CompleteCheckpoint
-	(*SetParallelism)(nil),      // 11: pencere.storage.v1.SetParallelism
-	(*Parallelism)(nil),         // 12: pencere.storage.v1.Parallelism
-	(*ForgetJob)(nil),           // 13: pencere.storage.v1.ForgetJob
-	(*AnnounceLeader)(nil),      // 14: pencere.storage.v1.AnnounceLeader
-	(*Snapshot)(nil),            // 15: pencere.storage.v1.Snapshot
-	(*Job)(nil),                 // 16: pencere.storage.v1.Job
-	(*RestartedSubtask)(nil),    // 17: pencere.storage.v1.RestartedSubtask
-	(*CompletedCheckpoint)(nil), // 18: pencere.storage.v1.CompletedCheckpoint
-	nil,                         // 19: pencere.storage.v1.Job.StatusTimesMsEntry
+	(*PartFile)(nil),            // 11: pencere.storage.v1.PartFile
+	(*SetParallelism)(nil),      // 12: pencere.storage.v1.SetParallelism
+	(*Parallelism)(nil),         // 13: pencere.storage.v1.Parallelism
+	(*ForgetJob)(nil),           // 14: pencere.storage.v1.ForgetJob
+	(*AnnounceLeader)(nil),      // 15: pencere.storage.v1.AnnounceLeader
+	(*Snapshot)(nil),            // 16: pencere.storage.v1.Snapshot
+	(*Job)(nil),                 // 17: pencere.storage.v1.Job
+	(*RestartedSubtask)(nil),    // 18: pencere.storage.v1.RestartedSubtask
+	(*CompletedCheckpoint)(nil), // 19: pencere.storage.v1.CompletedCheckpoint
+	nil,                         // 20: pencere.storage.v1.Job.StatusTimesMsEntry
 }
 var file_pencere_storage_v1_storage_proto_depIdxs = []int32{
 	2,  // 0: pencere.storage.v1.Command.submit_job:type_name -> pencere.storage.v1.SubmitJob
 	3,  // 1: pencere.storage.v1.Command.set_job_status:type_name -> pencere.storage.v1.SetJobStatus
 	5,  // 2: pencere.storage.v1.Command.begin_attempt:type_name -> pencere.storage.v1.BeginAttempt
 	7,  // 3: pencere.storage.v1.Command.add_splits:type_name -> pencere.storage.v1.AddSplits
-	13, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
+	14, // 4: pencere.storage.v1.Command.forget_job:type_name -> pencere.storage.v1.ForgetJob
 	9,  // 5: pencere.storage.v1.Command.reserve_checkpoints:type_name -> pencere.storage.v1.ReserveCheckpoints
 	10, // 6: pencere.storage.v1.Command.complete_checkpoint:type_name -> pencere.storage.v1.CompleteCheckpoint
-	14, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
-	11, // 8: pencere.storage.v1.Command.set_parallelism:type_name -> pencere.storage.v1.SetParallelism
-	18, // 9: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
+	15, // 7: pencere.storage.v1.Command.announce_leader:type_name -> pencere.storage.v1.AnnounceLeader
+	12, // 8: pencere.storage.v1.Command.set_parallelism:type_name -> pencere.storage.v1.SetParallelism
+	19, // 9: pencere.storage.v1.SubmitJob.restored:type_name -> pencere.storage.v1.CompletedCheckpoint
 	8,  // 10: pencere.storage.v1.SubmitJob.splits:type_name -> pencere.storage.v1.Split
 	0,  // 11: pencere.storage.v1.SetJobStatus.status:type_name -> pencere.storage.v1.JobStatus
 	4,  // 12: pencere.storage.v1.SetJobStatus.failure:type_name -> pencere.storage.v1.JobFailure
 	6,  // 13: pencere.storage.v1.BeginAttempt.subtasks:type_name -> pencere.storage.v1.Subtask
 	8,  // 14: pencere.storage.v1.AddSplits.splits:type_name -> pencere.storage.v1.Split
-	12, // 15: pencere.storage.v1.SetParallelism.parallelism:type_name -> pencere.storage.v1.Parallelism
-	16, // 16: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
-	14, // 17: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
-	0,  // 18: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
-	19, // 19: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
-	8,  // 20: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
-	4,  // 21: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
-	18, // 22: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
-	12, // 23: pencere.storage.v1.Job.parallelism:type_name -> pencere.storage.v1.Parallelism
-	17, // 24: pencere.storage.v1.Job.restarted:type_name -> pencere.storage.v1.RestartedSubtask
-	6,  // 25: pencere.storage.v1.RestartedSubtask.subtask:type_name -> pencere.storage.v1.Subtask
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	11, // 15: pencere.storage.v1.CompleteCheckpoint.files:type_name -> pencere.storage.v1.PartFile
+	13, // 16: pencere.storage.v1.SetParallelism.parallelism:type_name -> pencere.storage.v1.Parallelism
+	17, // 17: pencere.storage.v1.Snapshot.jobs:type_name -> pencere.storage.v1.Job
+	15, // 18: pencere.storage.v1.Snapshot.leader:type_name -> pencere.storage.v1.AnnounceLeader
+	0,  // 19: pencere.storage.v1.Job.status:type_name -> pencere.storage.v1.JobStatus
+	20, // 20: pencere.storage.v1.Job.status_times_ms:type_name -> pencere.storage.v1.Job.StatusTimesMsEntry
+	8,  // 21: pencere.storage.v1.Job.splits:type_name -> pencere.storage.v1.Split
+	4,  // 22: pencere.storage.v1.Job.failures:type_name -> pencere.storage.v1.JobFailure
+	19, // 23: pencere.storage.v1.Job.checkpoints:type_name -> pencere.storage.v1.CompletedCheckpoint
+	13, // 24: pencere.storage.v1.Job.parallelism:type_name -> pencere.storage.v1.Parallelism
+	18, // 25: pencere.storage.v1.Job.restarted:type_name -> pencere.storage.v1.RestartedSubtask
+	11, // 26: pencere.storage.v1.Job.files:type_name -> pencere.storage.v1.PartFile
+	6,  // 27: pencere.storage.v1.RestartedSubtask.subtask:type_name -> pencere.storage.v1.Subtask
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_pencere_storage_v1_storage_proto_init() }
@@ -1746,7 +1864,7 @@ func file_pencere_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pencere_storage_v1_storage_proto_rawDesc), len(file_pencere_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
