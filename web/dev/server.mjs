@@ -210,6 +210,10 @@ const tm = (i, free) => ({
 function answer(method, path, query) {
   if (path === '/config') return { 'refresh-interval': 1500, 'timezone-name': 'UTC', 'timezone-offset': 0, 'flink-version': '1.20.5', 'flink-revision': 'dev', features: { 'web-submit': true, 'web-cancel': true, 'web-rescale': false, 'web-history': false } };
   if (path === '/taskmanagers') return { taskmanagers: empty ? [] : [tm(2, 0), tm(1, 0), tm(3, 5)] };
+  if (path === '/cluster/members') {
+    const member = (n, more) => ({ id: `jm${n}`, address: `10.0.0.${n}:6124`, voter: true, leader: n === 2, reachable: true, joining: false, state: n === 2 ? 'LEADER' : 'FOLLOWER', term: 7, lastIndex: 10_482, appliedIndex: 10_482, ...more });
+    return { members: [member(1), member(2), member(3, { reachable: false, state: '', term: 0, lastIndex: 0, appliedIndex: 0 })] };
+  }
   if (path === '/jobs/overview') {
     return { jobs: empty ? [] : jobs.map((j) => ({ jid: j.id, name: j.name, 'start-time': j.start, 'end-time': endTime(j), duration: lasts(j), state: j.state, 'last-modification': j.start, tasks: Object.fromEntries([['total', j.parallelism * j.shape.length], ...Object.entries(counts(tally(j))).map(([s, n]) => [s.toLowerCase(), n * j.shape.length])]) })) };
   }

@@ -24,11 +24,12 @@ page.on('response', (response) => response.status() >= 400 && problems.push(`${r
 const steps = {
   async 'the overview shows the cluster, its jobs and its task managers'() {
     await page.goto(`${base}/`);
-    for (const heading of ['Running jobs', 'Completed jobs', 'Task managers']) {
+    for (const heading of ['Running jobs', 'Completed jobs', 'Task managers', 'Job managers']) {
       await page.getByRole('heading', { name: heading, exact: true }).waitFor();
     }
     const { taskmanagers } = await rest('/taskmanagers');
     for (const { id } of taskmanagers) await page.getByText(id, { exact: true }).first().waitFor();
+    await page.getByText('Runs alone: none may be lost', { exact: true }).waitFor();
     await page.locator(`a[href="#/jobs/${job.jid}"]`).waitFor();
   },
 

@@ -137,6 +137,20 @@ export interface TaskManager {
   memoryConfiguration?: { totalProcessMemory?: number | null };
 }
 
+// Member is a jobmanager of the cluster, as the one that is asked knows it.
+export interface Member {
+  id: string;
+  address: string; // for Raft; "" of one that runs alone
+  voter: boolean;
+  leader: boolean;
+  reachable: boolean;
+  joining: boolean; // its disk was empty, and it has not caught up
+  state: '' | 'FOLLOWER' | 'CANDIDATE' | 'LEADER' | 'SHUTDOWN'; // "" of one that is not reached
+  term: number;
+  lastIndex: number;
+  appliedIndex: number;
+}
+
 export type PartFileState = 'in-progress' | 'pending' | 'finished';
 
 export interface PartFile {
@@ -368,6 +382,7 @@ export const api = {
   overview: (s: AbortSignal) => getJSON<Overview>('./overview', s),
   jobs: async (s: AbortSignal) => (await getJSON<{ jobs: JobSummary[] }>('./jobs/overview', s)).jobs,
   taskManagers,
+  members: async (s: AbortSignal) => (await getJSON<{ members: Member[] }>('./cluster/members', s)).members,
   job: (id: string, s: AbortSignal) => getJSON<Job>(job(id), s),
   vertex: (id: string, v: string, s: AbortSignal) => getJSON<VertexDetails>(vertex(id, v), s),
   watermarks,

@@ -1,7 +1,8 @@
-// The first page: the cluster, its jobs, its task managers.
+// The first page: the cluster, its jobs, its task managers, its job managers.
 import { api, type JobSummary, type Overview, type TaskManager } from './api';
 import { ago, bytes, count, duration, none } from './format';
 import { usePolled } from './poll';
+import { MembersPanel } from './members';
 import { jobHref } from './route';
 import { terminal } from './state';
 import { Table, type Column } from './table';
@@ -43,6 +44,7 @@ export function OverviewPage({ interval }: { interval: number }) {
       <Panel title="Task managers" aside={managers.data && count(managers.data.taskmanagers.length)}>
         <Answer {...managers}>{({ taskmanagers, now }) => <TaskManagers rows={taskmanagers} now={now} />}</Answer>
       </Panel>
+      <MembersPanel interval={interval} />
     </>
   );
 }

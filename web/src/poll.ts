@@ -33,8 +33,8 @@ export function poller(ask: () => Promise<void>, interval: number, hidden: () =>
 }
 
 // usePolled asks for as long as the component is shown. key names the question: a new key forgets the old answer.
-// An interval of 0 asks once, and again only when that failed.
-export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<T>, interval: number): Polled<T> {
+// An interval of 0 asks once, and again only when that failed. An answer that any jobmanager gives does not say that one leads.
+export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<T>, interval: number, from: 'leader' | 'any' = 'leader'): Polled<T> {
   const [state, setState] = useState<Polled<T> & { key: string }>({ key, data: undefined, error: undefined });
   const latest = useRef(ask);
   useEffect(() => {
@@ -48,7 +48,7 @@ export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<
       try {
         const data = await latest.current(abort.signal);
         if (abort.signal.aborted) return;
-        connection.answered();
+        if (from === 'leader') connection.answered();
         done = interval === 0;
         setState({ key, data, error: undefined });
       } catch (error) {
@@ -68,6 +68,6 @@ export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<
       poll.end();
       abort.abort();
     };
-  }, [key, interval]);
+  }, [key, interval, from]);
   return state.key === key ? state : { data: undefined, error: undefined };
 }

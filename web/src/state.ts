@@ -20,6 +20,11 @@ const tones: Record<string, Tone> = {
   PENDING: 'busy',
   'IN-PROGRESS': 'good',
   PROBLEM: 'bad',
+  LEADER: 'good',
+  FOLLOWER: 'done',
+  CANDIDATE: 'warn',
+  'CATCHES UP': 'busy',
+  'NOT REACHED': 'bad',
   OK: 'good',
 };
 

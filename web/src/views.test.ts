@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { TaskManager } from './api';
+import type { Member, TaskManager } from './api';
 import { newConnection } from './connection';
 import { rootOf } from './exceptions';
 import { operators } from './graphview';
 import { difference, lost } from './ledger';
 import { leftOut, loadOf, watermarksBySubtask } from './joboverview';
+import { memberState, quorum } from './members';
 import { address } from './overview';
 import { poller } from './poll';
 import { jobHref, parse } from './route';
@@ -22,6 +23,27 @@ describe('state', () => {
     expect(['CANCELLING', 'CANCELED', 'FINISHED', 'FAILED', 'FAILING', 'SUSPENDED'].map(terminal)).toEqual([false, true, true, true, false, false]);
   });
   test('a state that nobody knows has the quiet tone', () => expect([tone('in-progress'), tone('HIBERNATING')]).toEqual(['good', 'off']));
+});
+
+describe('job managers', () => {
+  const follower: Member = { id: 'a', address: 'a:6124', voter: true, leader: false, reachable: true, joining: false, state: 'FOLLOWER', term: 2, lastIndex: 9, appliedIndex: 9 };
+  const leader: Member = { ...follower, id: 'b', leader: true, state: 'LEADER' };
+  const gone: Member = { ...follower, id: 'c', reachable: false, state: '' };
+  const empty: Member = { ...follower, id: 'd', joining: true };
+
+  test('one that has not heard of its successor leads nobody', () => {
+    expect([leader, { ...leader, leader: false }, gone, empty].map(memberState)).toEqual(['LEADER', 'FOLLOWER', 'NOT REACHED', 'CATCHES UP']);
+  });
+  test.each([
+    [[leader], 'Runs alone: none may be lost'],
+    [[follower, leader, { ...follower, id: 'e' }], '3 of 3 voters are there; 1 more may be lost'],
+    [[follower, leader, gone], '2 of 3 voters are there; 0 more may be lost'],
+    [[follower, leader, { ...gone, voter: false }], '2 of 2 voters are there; 0 more may be lost'],
+    [[follower, follower, gone], '2 of 3 voters are there, and none leads yet'],
+    [[leader, gone, gone], '1 of 3 voters are there, 2 are needed: nothing can be decided'],
+    [[leader, gone, empty], '1 of 3 voters are there, 2 are needed: nothing can be decided'],
+    [[{ ...empty, voter: false }], 'There is no cluster yet'],
+  ])('how many may be lost, %#', (members, want) => expect(quorum(members)).toBe(want));
 });
 
 describe('watermarks and load', () => {
