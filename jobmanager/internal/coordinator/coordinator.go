@@ -16,6 +16,10 @@ import (
 	"pencere/pkg/checkpoint"
 )
 
+// patience is how long a user's request waits for an attempt, while the job waits for slots, or to begin again, or a new leader for its
+// subtasks. Flink refuses it at once.
+const patience = 30 * time.Second
+
 // Config says when checkpoints are taken and kept.
 type Config struct {
 	Interval time.Duration // between periodic triggers; 0 for none
@@ -50,6 +54,7 @@ type Coordinator struct {
 	retained  []retained // committed checkpoints, by ID
 	over      bool       // the job has ended
 	attempt   *attempt   // nil while none runs
+	early     []early    // requests that came while none ran, the first first
 	pending   []*pending // the checkpoints that are under way, by ID
 	wake      time.Time  // what the last WakeAt said
 
@@ -62,6 +67,12 @@ type retained struct {
 	id    checkpoint.ID
 	kind  checkpoint.Kind
 	blobs []checkpoint.Blob
+}
+
+// early is a request that waits for an attempt.
+type early struct {
+	Requested
+	until time.Time
 }
 
 // attempt is an execution of the job.
@@ -177,7 +188,10 @@ func (c *Coordinator) started(e Started) {
 	for _, s := range slices.Concat(e.Sources, e.Others) {
 		a.subtasks[s] = e.Attempt
 	}
-	c.attempt = a
+	for _, r := range c.early {
+		a.requests = append(a.requests, r.Requested)
+	}
+	c.attempt, c.early = a, nil
 }
 
 // speaks reports whether what a subtask reports as one of an attempt counts.
@@ -218,8 +232,10 @@ func (c *Coordinator) rowsWait(after checkpoint.ID) {
 
 func (c *Coordinator) requested(e Requested) {
 	switch a := c.attempt; {
-	case a == nil:
+	case a == nil && (c.over || e.Kind == checkpoint.HandOver):
 		c.do(Refuse{Request: e.Request, Reason: "the job is not running"})
+	case a == nil:
+		c.early = append(c.early, early{e, c.now.Add(patience)})
 	case a.closed:
 		c.do(Refuse{Request: e.Request, Reason: "the job is ending"})
 	default:
@@ -255,10 +271,10 @@ func (c *Coordinator) attemptEnded(reason string) {
 		return
 	}
 	c.abortAll("attempt ended: " + reason)
-	for _, r := range a.requests {
-		c.do(Refuse{Request: r.Request, Reason: "attempt ended: " + reason})
-	}
 	c.attempt = nil
+	for _, r := range a.requests {
+		c.requested(r)
+	}
 	for _, subtask := range sortedSubtasks(a.ended) {
 		c.discard(a.ended[subtask].State.Blobs())
 	}
@@ -266,7 +282,10 @@ func (c *Coordinator) attemptEnded(reason string) {
 
 func (c *Coordinator) jobEnded() {
 	c.attemptEnded("the job ended")
-	c.over = true
+	for _, r := range c.early {
+		c.do(Refuse{Request: r.Request, Reason: "the job ended"})
+	}
+	c.over, c.early = true, nil
 	c.forget(func(r retained) bool { return !r.kind.IsSavepoint() })
 }
 
@@ -400,6 +419,9 @@ func (c *Coordinator) setWake() {
 			at = due
 		}
 	}
+	if len(c.early) > 0 {
+		at = c.early[0].until // there is no attempt
+	}
 	if !at.IsZero() && !at.Equal(c.wake) && at.After(c.now) {
 		c.wake = at
 		c.do(WakeAt{Time: at})
@@ -407,6 +429,10 @@ func (c *Coordinator) setWake() {
 }
 
 func (c *Coordinator) expire() {
+	for len(c.early) > 0 && !c.now.Before(c.early[0].until) {
+		c.do(Refuse{Request: c.early[0].Request, Reason: fmt.Sprintf("the job is not running, and did not begin to within %s", patience)})
+		c.early = c.early[1:]
+	}
 	for _, p := range slices.Clone(c.pending) {
 		if !p.isAcked() && !p.deadline.IsZero() && !c.now.Before(p.deadline) {
 			c.expired(p)

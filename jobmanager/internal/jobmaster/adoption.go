@@ -17,7 +17,7 @@ import (
 type adoption struct {
 	grace   *time.Timer // nil before it began
 	brought map[string]brought
-	early   []coordinator.Event // what is said once and came before anybody ran for the coordinator: subtasks that ended, wishes
+	early   []coordinator.Event // what is said once and came before anybody ran for the coordinator: subtasks that ended
 }
 
 type (

@@ -189,12 +189,7 @@ func (m *master) request(ctx context.Context, w wish) {
 		m.savepoints.wishes = make(map[string]wish)
 	}
 	m.savepoints.wishes[w.request] = w
-	requested := coordinator.Requested{Request: w.request, Kind: w.kind}
-	if m.machine.Status() == jobfsm.Reconciling {
-		m.adoption.early = append(m.adoption.early, requested)
-		return
-	}
-	m.coordinate(ctx, requested)
+	m.coordinate(ctx, coordinator.Requested{Request: w.request, Kind: w.kind})
 }
 
 // takeWish returns the wish that a coordinator's answer is about.
