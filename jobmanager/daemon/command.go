@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"pencere/jobmanager/internal/replica"
 	"pencere/jobmanager/internal/tracing"
 	"pencere/pkg/cli"
 	"pencere/pkg/version"
@@ -55,13 +56,60 @@ func Command() *cobra.Command {
 	flags.DurationVar(&cfg.RescaleCoolDown, "rescale-cool-down", DefaultRescaleCoolDown, "how long a job runs at least before it follows the slots again")
 	flags.StringVar(&cfg.OTLPEndpoint, "otlp-endpoint", tracing.Environment(os.LookupEnv), "collector that OpenTelemetry traces of checkpoints and restarts go to, http://host:4317; empty for none, else as OTEL_EXPORTER_OTLP_ENDPOINT says")
 	logger = cli.LogFlags(flags)
-	command.AddCommand(healthCommand(&cfg))
+	command.AddCommand(healthCommand(&cfg), recoverCommand())
 	return command
 }
 
+func recoverCommand() *cobra.Command {
+	var cfg replica.Config
+	var logger func(io.Writer) (*slog.Logger, error)
+	command := &cobra.Command{
+		Use:   "recover",
+		Short: "Makes a jobmanager that does not run the only member, when the disks of most others are lost",
+		Long: "Makes a jobmanager that does not run the only member of its cluster, with what its --data-dir holds, when the disks of most others are lost\n" +
+			"and nothing can be decided any more. What only they held is lost. A job may then have only an older checkpoint to go on from: if it writes\n" +
+			"files and has published some since, it fails and names them; a topic would get those rows again.\n\n" +
+			"Stop all jobmanagers; run this once, with the same --id, --data-dir and --peers, for the one that is left, the newest if there are several;\n" +
+			"start it, and then the others with empty directories. It refuses while enough others answer, or one that holds more.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := logger(c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			cfg.Log = log
+			if err := knowsItself(cfg.ID, cfg.Peers); err != nil {
+				return err
+			}
+			r, err := replica.Recover(c.Context(), cfg)
+			if err != nil {
+				return fmt.Errorf("recover %s: %w", cfg.ID, err)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "Jobmanager %s is the only member now, with %d jobs, as of entry %d of term %d. Start it, and then the others with empty directories.\n",
+				cfg.ID, r.Jobs, r.Index, r.Term)
+			return err
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&cfg.ID, "id", "jm1", "name of this jobmanager among its peers")
+	flags.StringVar(&cfg.Dir, "data-dir", "data", "directory for the state of jobs")
+	flags.StringToStringVar(&cfg.Peers, "peers", nil, "all jobmanagers as jm1=host:6124,jm2=…")
+	logger = cli.LogFlags(flags)
+	return command
+}
+
+func knowsItself(id string, peers map[string]string) error {
+	if peers[id] == "" {
+		return fmt.Errorf("--peers must name this jobmanager too: there is no %q in it", id)
+	}
+	return nil
+}
+
 func run(ctx context.Context, cfg Config) error {
-	if len(cfg.Peers) > 0 && cfg.Peers[cfg.ID] == "" {
-		return fmt.Errorf("--peers must name this jobmanager too: there is no %q in it", cfg.ID)
+	if len(cfg.Peers) > 0 {
+		if err := knowsItself(cfg.ID, cfg.Peers); err != nil {
+			return err
+		}
 	}
 	d, err := New(cfg)
 	if err != nil {

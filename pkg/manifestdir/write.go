@@ -92,6 +92,22 @@ func Has(dir string, entry manifest.Entry) (bool, error) {
 	return bytes.Equal(there, text), err
 }
 
+// Of returns the entry of a part file in the manifest of dir; ok is false if there is none.
+func Of(dir, part string) (entry manifest.Entry, ok bool, err error) {
+	path := filepath.Join(dir, manifest.Dir, manifest.Entry{File: &manifest.File{Name: part}}.Name())
+	text, err := osFilesystem{}.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return manifest.Entry{}, false, nil
+	}
+	if err != nil {
+		return manifest.Entry{}, false, explain("read manifest entry", filepath.Dir(path), err)
+	}
+	if entry, err = manifest.Decode(text); err != nil {
+		return manifest.Entry{}, false, fmt.Errorf("read manifest entry %s: %w", path, err)
+	}
+	return entry, true, nil
+}
+
 // temporaryMark is how the names of entries begin while they are written.
 const temporaryMark = ".entry-"
 

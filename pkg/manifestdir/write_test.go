@@ -54,6 +54,26 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+func TestOf(t *testing.T) {
+	dir := t.TempDir()
+	if _, ok, err := Of(dir, "part-a-0-0.csv"); ok || err != nil {
+		t.Errorf("without a manifest: %t, %v", ok, err)
+	}
+	want := chained(t, "part-a-0-0.csv")[0]
+	if err := Write(dir, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := Of(dir, "part-a-0-0.csv"); !ok || err != nil || got.Hash != want.Hash {
+		t.Errorf("got %+v, %t, %v", got, ok, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, manifest.Dir, want.Name()), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Of(dir, "part-a-0-0.csv"); err == nil || !strings.Contains(err.Error(), want.Name()) {
+		t.Errorf("of a broken entry: %v", err)
+	}
+}
+
 func TestWriteOverwritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	entry := chained(t, "part-a-0-0.csv")[0]

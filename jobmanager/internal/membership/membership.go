@@ -142,6 +142,36 @@ func found(self string, own Position, peers []string, answers []Answer) Decision
 	}
 }
 
+// Recover decides whether a node may go on alone with what its disk holds, because the others are lost for good. voters are those of the
+// newest configuration in its log, which ends at own. The reason why it may not is "" if it may.
+//
+// Entries that only the lost ones had are lost by that. It must not be done while the others can still decide, nor by a node that knows
+// less than another one.
+func Recover(self string, own Position, voters []string, answers []Answer) (reason string) {
+	whole := []string{self}
+	newest := Answer{ID: self, Last: own}
+	for _, a := range answers {
+		if a.Joining || !slices.Contains(voters, a.ID) {
+			continue
+		}
+		whole = append(whole, a.ID)
+		if newest.Last.Before(a.Last) {
+			newest = a
+		}
+	}
+	slices.Sort(whole)
+	switch {
+	case !slices.Contains(voters, self):
+		return fmt.Sprintf("%s is no voter in what its disk holds", self)
+	case len(whole) > len(voters)/2:
+		return fmt.Sprintf("the disks of %s are most of those of %s: started, they go on by themselves", strings.Join(whole, ", "), strings.Join(voters, ", "))
+	case newest.ID != self:
+		return fmt.Sprintf("the disk of %s holds more than that of %s: let %[1]s go on", newest.ID, self)
+	default:
+		return ""
+	}
+}
+
 func (p Position) compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.Term, q.Term), cmp.Compare(p.Index, q.Index))
 }

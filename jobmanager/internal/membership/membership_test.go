@@ -72,6 +72,33 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestRecover(t *testing.T) {
+	five := []string{"jm1", "jm2", "jm3", "jm4", "jm5"}
+	for name, test := range map[string]struct {
+		self    string
+		voters  []string
+		answers []membership.Answer
+		want    string
+	}{
+		"nobody is left":            {"jm1", three, nil, ""},
+		"others have empty disks":   {"jm1", three, []membership.Answer{fresh("jm2"), fresh("jm3")}, ""},
+		"a stranger is there":       {"jm1", three, []membership.Answer{has("jm9", 9, 9, "jm9")}, ""},
+		"another one has its disk":  {"jm1", three, []membership.Answer{has("jm2", 3, 5, three...)}, "the disks of jm1, jm2 are most of those of jm1, jm2, jm3: started, they go on by themselves"},
+		"two of five, as far":       {"jm1", five, []membership.Answer{has("jm2", 3, 7, five...)}, ""},
+		"two of five, further":      {"jm1", five, []membership.Answer{has("jm2", 3, 8, five...)}, "the disk of jm2 holds more than that of jm1: let jm2 go on"},
+		"two of five, less far":     {"jm1", five, []membership.Answer{has("jm2", 2, 99, five...)}, ""},
+		"alone already":             {"jm1", []string{"jm1"}, nil, "the disks of jm1 are most of those of jm1: started, they go on by themselves"},
+		"it had been removed":       {"jm4", three, nil, "jm4 is no voter in what its disk holds"},
+		"two, and one of them gone": {"jm2", []string{"jm1", "jm2"}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := membership.Recover(test.self, membership.Position{Term: 3, Index: 7}, test.voters, test.answers); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestFloor(t *testing.T) {
 	f := membership.Floor{Term: 5, Last: membership.Position{Term: 4, Index: 10}}
 	for _, test := range []struct {

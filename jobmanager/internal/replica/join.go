@@ -108,7 +108,7 @@ func (j *joiner) step(ctx context.Context) (done bool, wait string, err error) {
 		done, err = j.caughtUp(*floor)
 		return done, "", err
 	}
-	answers := j.answers(ctx)
+	answers := answersOf(ctx, j.peers, j.id)
 	if err := context.Cause(ctx); err != nil { // who was not asked did not answer
 		return false, "", err
 	}
@@ -124,18 +124,18 @@ func (j *joiner) step(ctx context.Context) (done bool, wait string, err error) {
 	}
 }
 
-// answers asks all that this node knows of.
-func (j *joiner) answers(ctx context.Context) (all []membership.Answer) {
-	told := askAll(ctx, j.peers, j.id)
-	further := make(map[string]string) // members that this node was not told of
+// answersOf asks all peers but one, and whom they know of.
+func answersOf(ctx context.Context, peers map[string]string, but string) (all []membership.Answer) {
+	told := askAll(ctx, peers, but)
+	further := make(map[string]string)
 	for _, s := range told {
 		for _, m := range s.Members {
-			if j.peers[m.ID] == "" && m.ID != j.id {
+			if peers[m.ID] == "" && m.ID != but {
 				further[m.ID] = m.Address
 			}
 		}
 	}
-	maps.Copy(told, askAll(ctx, further, j.id))
+	maps.Copy(told, askAll(ctx, further, but))
 	for _, s := range told {
 		a := membership.Answer{
 			ID: s.ID, Joining: s.Joining, Term: s.Term, Leads: s.State == "leader", Last: membership.Position(s.LastLog),

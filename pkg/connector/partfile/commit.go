@@ -101,6 +101,25 @@ func holds(files filesystem, path string, size int64) (bool, error) {
 	return true, nil
 }
 
+// Newest returns the names of the last finished files in dir of each subtask that a job has had. A directory that is not there has none.
+func Newest(dir, job, extension string) (map[int]string, error) {
+	listed, err := osFilesystem{}.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, explain("list part files", dir, err)
+	}
+	numbers, names := make(map[int]int64), make(map[int]string)
+	for _, name := range listed {
+		subtask, number, ok := parseFinished(name, job, extension)
+		if _, known := names[subtask]; ok && (!known || number > numbers[subtask]) {
+			numbers[subtask], names[subtask] = number, name
+		}
+	}
+	return names, nil
+}
+
 // RemoveStale removes the hidden files of a job in dir that stale says are no running attempt's, durably, and returns
 // their names. Only those that no completed checkpoint holds may go: whoever restores calls Commit first.
 func RemoveStale(dir, job string, stale func(subtask, attempt int) bool) ([]string, error) {

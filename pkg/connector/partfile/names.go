@@ -28,14 +28,18 @@ func (n names) number(name string) (number int64, ok bool) {
 	if subtask, number, _, ok := parseHidden(name, n.job); ok {
 		return number, subtask == n.subtask
 	}
-	rest, ok := strings.CutPrefix(name, fmt.Sprintf("part-%s-%d-", n.job, n.subtask))
-	if !ok {
-		return 0, false
-	}
-	if rest, ok = strings.CutSuffix(rest, n.extension); !ok {
-		return 0, false
-	}
-	return parseNumber(rest)
+	subtask, number, ok := parseFinished(name, n.job, n.extension)
+	return number, ok && subtask == n.subtask
+}
+
+// parseFinished reads the name of a finished file of a job.
+func parseFinished(name, job, extension string) (subtask int, number int64, ok bool) {
+	rest, ok1 := strings.CutPrefix(name, "part-"+job+"-")
+	rest, ok2 := strings.CutSuffix(rest, extension)
+	ofSubtask, ofNumber, ok3 := strings.Cut(rest, "-")
+	first, ok4 := parseNumber(ofSubtask)
+	number, ok5 := parseNumber(ofNumber)
+	return int(first), number, ok1 && ok2 && ok3 && ok4 && ok5
 }
 
 // parseHidden reads the name of a hidden file of a job.

@@ -3,6 +3,7 @@ package partfile_test
 import (
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -310,6 +311,29 @@ func TestRemoveStale(t *testing.T) {
 	}
 	if _, err := partfile.RemoveStale(filepath.Join(dir, "none"), "j", nil); err != nil {
 		t.Errorf("a missing directory has nothing stale: %v", err)
+	}
+}
+
+func TestNewest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	if names, err := partfile.Newest(dir, "a", ".csv"); len(names) > 0 || err != nil {
+		t.Errorf("without a directory: %v, %v", names, err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"part-a-0-9.csv", "part-a-0-10.csv", "part-a-0-11.csv.gz", ".part-a-0-12.inprogress.0", "part-a-1-0.csv", "part-a-12-3.csv", "part-b-2-7.csv",
+		"part-a-0-013.csv", "part-a-x-1.csv", "part-a-1.csv", "notes.txt",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := partfile.Newest(dir, "a", ".csv")
+	want := map[int]string{0: "part-a-0-10.csv", 1: "part-a-1-0.csv", 12: "part-a-12-3.csv"}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -184,6 +185,20 @@ func (c *Cluster) StartJobManager(i int) error {
 func (c *Cluster) RestartJobManager() error {
 	c.StopJobManager(0)
 	return c.StartJobManager(0)
+}
+
+// RecoverJobManager makes a jobmanager that has ended the only member, by its program's command for that.
+func (c *Cluster) RecoverJobManager(ctx context.Context, i int) error {
+	cfg := c.jobManager(i).cfg
+	args := []string{"recover", "--id", cfg.ID, "--data-dir", cfg.DataDir}
+	for id, address := range cfg.Peers {
+		args = append(args, "--peers", id+"="+address)
+	}
+	command := jobmanager.Command()
+	command.SetArgs(args)
+	command.SetOut(io.Discard)
+	command.SetErr(io.Discard)
+	return command.ExecuteContext(ctx)
 }
 
 // AddJobManager starts a further jobmanager, which knows of all others and is no member yet. It returns its id and its address for Raft.

@@ -181,6 +181,105 @@ func TestTwoOfFiveDie(t *testing.T) {
 	c.finish(j, s, all)
 }
 
+// The disks of two of three jobmanagers are lost. The third goes on alone, the job's tasks run on, and the others join it again.
+func TestMostDisksAreLost(t *testing.T) {
+	dir := t.TempDir()
+	c := &chaos{
+		fixture: newFixtureOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 2, SlotsEach: 2}),
+		random:  rand.New(rand.NewPCG(1, 7)), clock: make([]float64, 3),
+	}
+	s := spec{parallelism: 3, window: 10 * time.Second}
+	all := make(partitions, len(c.clock))
+	s.topic = c.topic(all)
+	j := c.submit(s)
+	j.running()
+	more := c.listings(150)
+	c.produce(s.topic, more)
+	copy(all, more)
+	j.awaitCheckpoints(1)
+	left := -1
+	c.poll("one leads", func() bool { left = c.cluster.Leader(); return left >= 0 })
+	for i := range 3 {
+		c.cluster.StopJobManager((left + 1 + i) % 3) // what the last one has, it has had from the leader, which it was
+	}
+	c.loseDisks(dir, left)
+	c.check(c.cluster.RecoverJobManager(c.ctx, left))
+	for i := range 3 {
+		c.check(c.cluster.StartJobManager((left + i) % 3))
+	}
+	c.check(c.cluster.AwaitJobManagers(c.ctx))
+	j.awaitCheckpoints(1)
+	c.finish(j, s, all)
+}
+
+// loseDisks takes the data of all jobmanagers but one away.
+func (c *chaos) loseDisks(dir string, but int) {
+	c.t.Helper()
+	for i := range 3 {
+		if i != but {
+			c.check(os.RemoveAll(filepath.Join(dir, fmt.Sprintf("jm%d", i+1))))
+		}
+	}
+}
+
+// The only disk that is left has missed the newest checkpoints. Rows that these have published are there, and the job says so rather than
+// write them again.
+func TestOldDiskIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	c := &chaos{
+		fixture: newFixtureOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 0, SlotsEach: 3}),
+		random:  rand.New(rand.NewPCG(1, 8)), clock: make([]float64, 3),
+	}
+	stop, err := c.cluster.AddTaskManager()
+	c.check(err)
+	s := spec{parallelism: 3, window: 10 * time.Second, restarts: 1_000_000}
+	all := make(partitions, len(c.clock))
+	s.topic = c.topic(all)
+	j := c.submit(s)
+	j.running()
+	j.awaitCheckpoints(1)
+	behind := (c.cluster.Leader() + 1) % 3
+	c.cluster.StopJobManager(behind)
+	more := c.listings(150)
+	copy(all, more)
+	want, _ := s.oracle(all)
+	last := records(at(1_000_000, 1_000_000)) // passes every window's end
+	c.produce(s.topic, more)
+	c.produce(s.topic, partitions{last, last, last})
+	j.awaitRows(want)
+	c.cluster.StopJobManager((behind + 1) % 3)
+	c.cluster.StopJobManager((behind + 2) % 3)
+	stop() // it has heard of a newer leader than the one that is left
+	c.loseDisks(dir, behind)
+	c.check(c.cluster.RecoverJobManager(c.ctx, behind))
+	for i := range 3 {
+		c.check(c.cluster.StartJobManager((behind + i) % 3))
+	}
+	c.check(c.cluster.AwaitJobManagers(c.ctx))
+	_, err = c.cluster.AddTaskManager()
+	c.check(err)
+	j.failure("was published with checkpoint", "would be written again")
+	j.wantRows(want)
+
+	// What is newer goes away, and is written again.
+	j.moveAway()
+	j.awaitRows(want)
+	j.cancel()
+	j.intact()
+}
+
+// moveAway takes all finished files and their entries away.
+func (j job) moveAway() {
+	j.t.Helper()
+	for _, pattern := range []string{"part-*", "_manifest/*"} {
+		files, err := filepath.Glob(filepath.Join(j.dir, pattern))
+		j.check(err)
+		for _, path := range files {
+			j.check(os.Remove(path))
+		}
+	}
+}
+
 // Each of three jobmanagers takes a job and shows all of them, whoever leads.
 func TestAnyJobManagerAnswers(t *testing.T) {
 	f := newFixtureOf(t, localcluster.Config{JobManagers: 3, TaskManagers: 1, SlotsEach: 3})

@@ -36,7 +36,7 @@ func (s *Subtask) openDeadLetterFiles() (operator.DeadLetters, error) {
 	}
 	writer, err := partfile.New(partfile.Config{
 		Dir: config.Path, Job: shortID(ref.GetJobId()), Subtask: int(ref.GetSubtaskIndex()), Attempt: int(ref.GetAttempt()),
-		Extension: ".csv", RollSize: config.RollSize, RollInterval: config.RollInterval,
+		Extension: filesExtension, RollSize: config.RollSize, RollInterval: config.RollInterval,
 		Next: s.restored.DeadLetters.Next,
 	}, encoder)
 	if err != nil {

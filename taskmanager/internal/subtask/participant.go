@@ -313,6 +313,9 @@ func (p *participant) request() {
 // removes what earlier attempts left behind.
 func (s *Subtask) restoreSink(dir string, pending []checkpoint.PartFile, entries [][]byte) error {
 	failpoint.Hit(failpoint.BeforeRestorePublish)
+	if err := s.notAhead(dir); err != nil {
+		return err
+	}
 	pending, err := s.withoutMoved(dir, pending, entries)
 	if err != nil {
 		return err

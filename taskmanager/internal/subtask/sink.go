@@ -69,6 +69,9 @@ func (s *Subtask) openTopic(ctx context.Context, to plan.KafkaSink, name string,
 	}, transactions)
 }
 
+// filesExtension is that of part files.
+const filesExtension = ".csv"
+
 // openFiles opens the end of a job that writes part files.
 func (s *Subtask) openFiles() (*operator.Sink, error) {
 	config := s.program.Job.Sink.CSV
@@ -85,7 +88,7 @@ func (s *Subtask) openFiles() (*operator.Sink, error) {
 	}
 	writer, err := partfile.New(partfile.Config{
 		Dir: config.Path, Job: shortID(s.self.JobID), Subtask: s.self.Index, Attempt: s.self.Attempt,
-		Extension: ".csv", RollSize: config.RollSize, RollInterval: config.RollInterval,
+		Extension: filesExtension, RollSize: config.RollSize, RollInterval: config.RollInterval,
 		Next: s.restored.Sink.Next,
 	}, encoder)
 	if err != nil {
