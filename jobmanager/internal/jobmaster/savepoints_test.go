@@ -106,6 +106,33 @@ func TestSavepoint(t *testing.T) {
 	}
 }
 
+// A savepoint that is asked for while the job waits for slots is taken when it has got them, and refused when they do not come.
+func TestSavepointWaitsForSlots(t *testing.T) {
+	for _, come := range []bool{true, false} {
+		dir := t.TempDir()
+		inWorld(t, func(w *world) {
+			id := w.submit("1", fixedDelay)
+			result := w.savepoint(id, dir, checkpoint.Savepoint)
+			<-time.After(29 * time.Second)
+			if op := result(); op.Done {
+				t.Fatalf("answered after 29 s: %+v", op)
+			}
+			if come {
+				w.ack(1, 150, w.start(w.register("a:1-x", 1)))
+			}
+			<-time.After(time.Second)
+			op := result()
+			if !op.Done || (op.Err == nil) != come || !come && !strings.Contains(op.Err.Error(), "did not begin to within 30s") {
+				t.Errorf("slots come: %t; %+v", come, op)
+			}
+			left, err := filepath.Glob(filepath.Join(dir, "*"))
+			if err != nil || come != (len(left) == 1) {
+				t.Errorf("slots come: %t; in the directory: %q, %v", come, left, err)
+			}
+		})
+	}
+}
+
 // A job stops with a savepoint that is written, and goes on by a restart when it cannot be taken: its sources have stopped.
 func TestStopWithSavepoint(t *testing.T) {
 	for _, acked := range []bool{true, false} {
