@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,12 @@ func Recover(ctx context.Context, cfg Config) (_ Recovered, err error) {
 		return Recovered{}, fmt.Errorf("open log %s (does a jobmanager use this directory? stop it first): %w", filepath.Join(dir, "log.db"), err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if joining, err := markerIn(dir).exists(); joining || err != nil {
-		return Recovered{}, errors.Join(refused("directory %s was empty when its jobmanager started, and has not got all from the others", cfg.Dir), err)
+	joining, err := markerIn(dir).exists()
+	if err != nil {
+		return Recovered{}, fmt.Errorf("read directory: %w", err)
+	}
+	if joining {
+		return Recovered{}, refused("directory %s was empty when its jobmanager started, and has not got all from the others", cfg.Dir)
 	}
 	logger := newLogger(cfg.Log, cfg.Peers)
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, logger)
@@ -58,7 +63,7 @@ func Recover(ctx context.Context, cfg Config) (_ Recovered, err error) {
 	for _, s := range members.Servers {
 		if s.Suffrage == raft.Voter {
 			voters = append(voters, string(s.ID))
-			peers[string(s.ID)] = string(s.Address)
+			peers[string(s.ID)] = cmp.Or(peers[string(s.ID)], string(s.Address))
 		}
 	}
 	slices.Sort(voters)
