@@ -47,7 +47,7 @@ function TopBar({ version }: { version: string | undefined }) {
       </a>
       <nav aria-label="Main"><a href="#/" aria-current={location.hash.startsWith('#/jobs') ? undefined : 'page'}>Overview</a></nav>
       <span className="top-gap" />
-      {version && <span className="muted top-version" title="The version of Flink's REST API that the jobmanager speaks">REST API {version}</span>}
+      {version && <span className="muted top-version" title="The jobmanager's version">Version {version}</span>}
       <Clock />
       <ThemeSwitch />
     </header>

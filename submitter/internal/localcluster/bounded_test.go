@@ -1,6 +1,7 @@
 package localcluster_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -189,4 +190,23 @@ func TestMillionRecords(t *testing.T) {
 	t.Logf("read %d records in %s", groups*repeats, time.Since(began))
 	want, _ := s.oracle(once)
 	j.wantRows(want)
+	j.bytesArrive()
+}
+
+// bytesArrive fails unless the second vertex has read about as many bytes as the first has written, over local edges and others.
+func (j job) bytesArrive() {
+	j.t.Helper()
+	var answer struct {
+		Vertices []struct {
+			Metrics struct {
+				Read    int64 `json:"read-bytes"`
+				Written int64 `json:"write-bytes"`
+			}
+		}
+	}
+	j.check(json.Unmarshal([]byte(j.get("/jobs/"+j.id)), &answer))
+	written, read := answer.Vertices[0].Metrics.Written, answer.Vertices[1].Metrics.Read
+	if read < written*9/10 || read > written*11/10 {
+		j.t.Errorf("%d bytes were written and %d read", written, read)
+	}
 }

@@ -111,6 +111,7 @@ func (w *Window) Element(ctx context.Context, input int, e exchange.Element) (do
 func (w *Window) add(ctx context.Context, split int32, batch arrow.RecordBatch) error {
 	defer batch.Release()
 	w.counters.RecordsIn.Add(batch.NumRows())
+	w.counters.BytesIn.Add(bufferBytes(batch))
 	added, err := w.store.Add(split, batch)
 	if err != nil {
 		return err
