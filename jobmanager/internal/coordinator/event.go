@@ -47,8 +47,7 @@ type (
 		State   checkpoint.State
 		Last    checkpoint.ID
 	}
-	// Declined says that a subtask cannot take part in a checkpoint. ID 0 is for the final state of a subtask that has ended: without
-	// that no checkpoint of the attempt can be.
+	// Declined says that a subtask cannot take part in a checkpoint.
 	Declined struct {
 		Attempt int
 		ID      checkpoint.ID

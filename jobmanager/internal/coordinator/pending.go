@@ -208,9 +208,6 @@ func (c *Coordinator) close(reason string) {
 func (c *Coordinator) declined(e Declined) {
 	switch a, p := c.attempt, c.awaiting(e.ID); {
 	case a == nil || !a.speaks(e.Subtask, e.Attempt):
-	case e.ID == 0 && !a.closed:
-		c.do(FailJob{Reason: fmt.Sprintf("last state of subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason)})
-		c.close("the job is failing")
 	case p != nil:
 		c.fail(p, fmt.Sprintf("declined by subtask %s/%d: %s", e.Subtask.VertexID, e.Subtask.Index, e.Reason))
 		c.commitAcked()

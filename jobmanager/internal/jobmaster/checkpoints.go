@@ -55,11 +55,19 @@ func coordination(p *plan.Program) coordinator.Config {
 	}
 }
 
-// coordinate feeds an event to the coordinator and does what it decides.
+// coordinate feeds an event to the coordinator and does what it decides. What is done may be an event again: what that leads to comes after
+// all that was decided before, or a barrier could overtake that of an older checkpoint.
 func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
 	now := m.cfg.Now()
 	m.traces.Heard(now, e)
-	for _, a := range m.checkpoints.Step(now, e) {
+	m.decided = append(m.decided, m.checkpoints.Step(now, e)...)
+	if m.coordinating {
+		return
+	}
+	m.coordinating = true
+	for len(m.decided) > 0 {
+		a := m.decided[0]
+		m.decided = m.decided[1:]
 		done := m.traces.Coordinates(m.cfg.Now(), a)
 		switch a := a.(type) {
 		case coordinator.Reserve:
@@ -84,6 +92,7 @@ func (m *master) coordinate(ctx context.Context, e coordinator.Event) {
 		}
 		done(m.cfg.Now())
 	}
+	m.coordinating = false
 	m.showCheckpoints()
 }
 

@@ -165,6 +165,31 @@ func TestRecoveryFromACheckpoint(t *testing.T) {
 	})
 }
 
+// No barrier overtakes that of an older checkpoint: a commit that makes room for one comes while another is about to begin.
+func TestTriggersComeInOrder(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tm := w.register("a:1-x", 1)
+		id := w.submit("1", "checkpoint: {interval: 1h, max_concurrent: 3}\n")
+		for n := range 4 {
+			if err := w.dispatcher.Savepoint(SavepointRequest{JobID: id, Trigger: fmt.Sprint(n), Kind: checkpoint.Periodic}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		deployed := w.start(tm)
+		w.ack(1, 150, deployed[:1])
+		w.ack(1, 150, deployed[1:])
+		var triggers []string
+		for _, order := range tm.takeOrders() {
+			if strings.HasPrefix(order, "trigger") {
+				triggers = append(triggers, order)
+			}
+		}
+		if want := []string{"trigger 1 of 0", "trigger 2 of 0", "trigger 3 of 0", "trigger 4 of 0"}; !slices.Equal(triggers, want) {
+			t.Errorf("orders %q", triggers)
+		}
+	})
+}
+
 // A new leader lists the part files that checkpoints have published, also of a job that has ended.
 func TestFilesOutliveTheLeader(t *testing.T) {
 	inWorld(t, func(w *world) {

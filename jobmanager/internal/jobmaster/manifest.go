@@ -282,6 +282,7 @@ func (m *master) notifyComplete(ctx context.Context, a coordinator.NotifyComplet
 		failpoint.Hit(failpoint.BetweenNotify)
 	}
 	failpoint.Hit(failpoint.AfterNotify)
+	m.publishUnclosed(m.machine.Restarting()) // to close is for the attempt that they begin
 	m.closeManifest()
 }
 

@@ -34,22 +34,24 @@ type master struct {
 	origin checkpoint.ID
 
 	// used by the loop alone
-	machine     *jobfsm.Job
-	checkpoints *coordinator.Coordinator
-	latest      *checkpoint.Checkpoint                           // the newest committed one; nil before the first
-	audit       audit                                            // with latest
-	closing     map[jobfsm.SubtaskID]*controlv1.CheckpointCommit // to be told to the subtasks that close a manifest, when their time comes
-	attemptRuns bool                                             // all subtasks of the attempt have begun to process
-	stopping    bool                                             // the sources have been told to stop for a savepoint
-	queued      map[int]queued                                   // subtasks that wait for slots to begin again in, by attempt
-	wake        *time.Timer                                      // of the coordinator; nil before the first
-	restarts    map[int]*time.Timer                              // of the delays before restarts, by their numbers
-	savepoints  savepoints
-	adoption    adoption
-	traces      *tracing.Job // nil for none
-	rescaling   rescaling
-	discovering context.CancelFunc // ends the discovery; nil before it began
-	background  sync.WaitGroup
+	machine      *jobfsm.Job
+	checkpoints  *coordinator.Coordinator
+	decided      []coordinator.Action                             // what the coordinator wants, and is not done yet
+	coordinating bool                                             // it is being done
+	latest       *checkpoint.Checkpoint                           // the newest committed one; nil before the first
+	audit        audit                                            // with latest
+	closing      map[jobfsm.SubtaskID]*controlv1.CheckpointCommit // to be told to the subtasks that close a manifest, when their time comes
+	attemptRuns  bool                                             // all subtasks of the attempt have begun to process
+	stopping     bool                                             // the sources have been told to stop for a savepoint
+	queued       map[int]queued                                   // subtasks that wait for slots to begin again in, by attempt
+	wake         *time.Timer                                      // of the coordinator; nil before the first
+	restarts     map[int]*time.Timer                              // of the delays before restarts, by their numbers
+	savepoints   savepoints
+	adoption     adoption
+	traces       *tracing.Job // nil for none
+	rescaling    rescaling
+	discovering  context.CancelFunc // ends the discovery; nil before it began
+	background   sync.WaitGroup
 
 	slotsTold atomic.Bool // a slotsChanged is on its way
 

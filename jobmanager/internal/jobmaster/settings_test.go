@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pencere/jobmanager/internal/jobfsm"
 	"pencere/jobmanager/internal/view"
-	controlv1 "pencere/pkg/gen/pencere/control/v1"
 )
 
 // Each setting of the spec's checkpoint does what it says.
@@ -56,23 +54,6 @@ func TestCheckpointSettings(t *testing.T) {
 		wants(15*time.Second, "trigger 7 of 0")
 		<-time.After(8 * time.Second)
 		w.wants(id, jobfsm.Restarting) // two in a row are too many
-	})
-}
-
-// A subtask whose last state cannot be kept fails the attempt: without that state no checkpoint could be, and the job
-// would wait for ever.
-func TestLastStateNotKept(t *testing.T) {
-	inWorld(t, func(w *world) {
-		tm := w.register("a:1-x", 1)
-		id := w.submit("1", fixedDelay)
-		deployed := w.start(tm)
-		w.end(deployed[:1])
-		w.dispatcher.CheckpointDecline(&controlv1.CheckpointDecline{Subtask: deployed[1].GetSubtask(), Reason: errDisk.Error()})
-		synctest.Wait()
-		job := w.wants(id, jobfsm.Restarting)
-		if f := job.Failures[0].Message; f != "last state of subtask "+deployed[1].GetSubtask().GetVertexId()+"/0: no space left on device" {
-			t.Errorf("failure %q", f)
-		}
 	})
 }
 

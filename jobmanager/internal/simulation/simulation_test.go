@@ -343,6 +343,7 @@ func (w *world) reconnect() {
 		}
 	case tm.link.ctx.Err() != nil:
 		w.note("%s finds its stream broken", tm.id)
+		w.harmed = true // it may have stalled for so long that the jobmanager gave it up
 		tm.lose()
 		if w.rng.IntN(4) == 0 {
 			w.note("the lease of %s ends", tm.id)

@@ -252,11 +252,12 @@ func (t *task) emit(to *controlv1.Endpoint, e element) {
 // finishInput hands over the last state.
 func (t *task) finishInput() {
 	state := t.snapshot()
-	t.ended = &cut{files: state.Sink.Pending, stops: true}
 	if t.tm.w.faults && t.tm.w.rng.IntN(20) == 0 {
-		t.decline(0)
+		t.tm.w.end(t)
+		t.tm.update(t.deploy.GetSubtask(), controlv1.SubtaskState_SUBTASK_STATE_FAILED, &controlv1.Failure{Message: "keep the last state: disk full"})
 		return
 	}
+	t.ended = &cut{files: state.Sink.Pending, stops: true}
 	ended := &controlv1.SubtaskEnded{Subtask: t.deploy.GetSubtask(), State: state.Encode(), LastCheckpointId: uint64(t.last)}
 	t.tm.held[t.ref].Ended = ended
 	t.tm.send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: ended}})

@@ -27,6 +27,8 @@ type participant struct {
 	restored checkpoint.State
 	uploads  sync.WaitGroup
 
+	unsaved chan error // holds why the state of a subtask whose input has ended could not be kept
+
 	last  checkpoint.ID         // the newest one whose barrier was passed on in this attempt
 	cuts  map[checkpoint.ID]cut // acked and neither committed nor aborted
 	ended *cut                  // the last one, when the input has ended
@@ -89,7 +91,7 @@ func (s *Subtask) takeOrders() []order {
 }
 
 func (s *Subtask) newParticipant(sink *operator.Sink, commits *committer) *participant {
-	return &participant{task: s, sink: sink, commits: commits, restored: s.restored, cuts: make(map[checkpoint.ID]cut)}
+	return &participant{task: s, sink: sink, commits: commits, restored: s.restored, unsaved: make(chan error, 1), cuts: make(map[checkpoint.ID]cut)}
 }
 
 // state begins the state for a checkpoint: what every subtask has. counts returns those since the attempt began; it is asked when the sink
@@ -114,26 +116,37 @@ func (p *participant) state(ctx context.Context, counts func() ledger.Ledger) (c
 func (p *participant) ack(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, c cut) {
 	c.sink, c.dead = state.Sink, state.DeadLetters
 	p.cuts[id], p.last = c, id
-	p.hand(ctx, id, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
+	p.hand(ctx, id, state, snapshot, report{func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointAck{CheckpointAck: &controlv1.CheckpointAck{
 			Subtask: p.task.Ref(), CheckpointId: uint64(id), State: encoded}}}
-	})
+	}, func(err error) {
+		p.task.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointDecline{
+			CheckpointDecline: &controlv1.CheckpointDecline{Subtask: p.task.Ref(), CheckpointId: uint64(id), Reason: err.Error()}}})
+	}})
 }
 
-// end hands over the state of a subtask whose input has ended.
+// end hands over the state of a subtask whose input has ended. Without that state no checkpoint of the attempt could be: the subtask fails if it
+// cannot be kept, which the next leader hears of too.
 func (p *participant) end(ctx context.Context, state checkpoint.State, snapshot *window.Snapshot, c cut) {
 	c.sink, c.dead, c.stops = state.Sink, state.DeadLetters, true
 	p.ended = &c
-	p.hand(ctx, 0, state, snapshot, func(encoded []byte) *controlv1.ConnectRequest {
+	p.hand(ctx, 0, state, snapshot, report{func(encoded []byte) *controlv1.ConnectRequest {
 		return &controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_SubtaskEnded{SubtaskEnded: &controlv1.SubtaskEnded{
 			Subtask: p.task.Ref(), State: encoded, LastCheckpointId: uint64(p.last)}}}
-	})
+	}, func(err error) { p.unsaved <- fmt.Errorf("keep the last state: %w", err) }})
 }
 
-func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, message func([]byte) *controlv1.ConnectRequest) {
+// report is what is said of a state: the message with it, encoded, or that it could not be kept.
+type report struct {
+	message func([]byte) *controlv1.ConnectRequest
+	refuse  func(error)
+}
+
+// hand reports a state once its snapshot is kept, or that it cannot be.
+func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoint.State, snapshot *window.Snapshot, r report) {
 	if snapshot == nil {
 		failpoint.Hit(failpoint.BeforeAck)
-		p.task.host.Send(message(state.Encode()))
+		p.task.host.Send(r.message(state.Encode()))
 		return
 	}
 	p.uploads.Go(func() {
@@ -143,13 +156,12 @@ func (p *participant) hand(ctx context.Context, id checkpoint.ID, state checkpoi
 			return // the subtask ends, and says why itself: a decline that comes first would be the failure that users see
 		}
 		if err != nil {
-			p.task.host.Send(&controlv1.ConnectRequest{Message: &controlv1.ConnectRequest_CheckpointDecline{
-				CheckpointDecline: &controlv1.CheckpointDecline{Subtask: p.task.Ref(), CheckpointId: uint64(id), Reason: err.Error()}}})
+			r.refuse(err)
 			return
 		}
 		state.Keyed = []checkpoint.Keyed{keyed}
 		failpoint.Hit(failpoint.BeforeAck)
-		p.task.host.Send(message(state.Encode()))
+		p.task.host.Send(r.message(state.Encode()))
 	})
 }
 
@@ -263,6 +275,8 @@ func (p *participant) wait(ctx context.Context) error {
 		}
 		select {
 		case <-left:
+		case err := <-p.unsaved:
+			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -339,3 +339,12 @@ func TestDecline(t *testing.T) {
 		}
 	})
 }
+
+// A subtask whose last state cannot be kept fails: no checkpoint of the attempt could be without that state.
+func TestLastStateNotKept(t *testing.T) {
+	part := new(Subtask).newParticipant(nil, nil)
+	part.unsaved <- errors.New("storage is away")
+	if err := part.wait(t.Context()); err == nil || err.Error() != "storage is away" {
+		t.Errorf("it ends with %v", err)
+	}
+}
