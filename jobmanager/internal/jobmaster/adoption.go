@@ -3,6 +3,7 @@ package jobmaster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"pencere/jobmanager/internal/coordinator"
@@ -25,6 +26,12 @@ type (
 	brought struct {
 		taskManager slotpool.TaskManager
 		subtasks    []*controlv1.HeldSubtask
+		inSlots     map[jobfsm.SubtaskID]bool // those that had not ended when they came, whose slots are the job's
+	}
+	// updated is posted when a subtask says how it is while the job waits for all: it may have failed since it was brought.
+	updated struct {
+		taskManagerID string
+		update        *controlv1.SubtaskUpdate
 	}
 	// graceOver is posted when no taskmanager is waited for any more.
 	graceOver struct{}
@@ -35,7 +42,7 @@ type (
 func (m *master) adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtask) []slotpool.Held {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	b := brought{taskManager: tm}
+	b := brought{taskManager: tm, inSlots: make(map[jobfsm.SubtaskID]bool)}
 	var held []slotpool.Held
 	var strays []*controlv1.HeldSubtask
 	for _, s := range subtasks {
@@ -46,6 +53,7 @@ func (m *master) adopt(tm slotpool.TaskManager, subtasks []*controlv1.HeldSubtas
 		}
 		b.subtasks = append(b.subtasks, s)
 		if !subtaskStates[s.GetUpdate().GetState()].Terminal() {
+			b.inSlots[subtaskID(ref)] = true
 			held = append(held, slotpool.Held{Slot: int(s.GetSlot()), JobID: m.id, Holder: claim{m, m.state.attempts.Newest}})
 		}
 	}
@@ -79,6 +87,26 @@ func (m *master) brought(ctx context.Context, b brought) {
 		return
 	}
 	m.adoption.brought[b.taskManager.ID] = b
+	m.reconcileSoon(ctx)
+}
+
+// updated notes how a subtask is that a taskmanager came with.
+func (m *master) updated(ctx context.Context, u updated) {
+	if m.machine.Status() != jobfsm.Reconciling {
+		m.changed(u.taskManagerID, u.update)
+		return
+	}
+	ref := u.update.GetSubtask()
+	for _, s := range m.adoption.brought[u.taskManagerID].subtasks {
+		if own := s.GetUpdate().GetSubtask(); subtaskID(own) == subtaskID(ref) && own.GetAttempt() == ref.GetAttempt() {
+			s.Update = u.update
+		}
+	}
+	m.reconcileSoon(ctx)
+}
+
+// reconcileSoon goes on when all subtasks are there, or nothing is to be waited for: one has failed, and with it the job.
+func (m *master) reconcileSoon(ctx context.Context) {
 	if there := m.there(); there.complete() || there.failure != nil && len(there.regions) == 1 {
 		m.reconcile(ctx)
 	}
@@ -89,6 +117,7 @@ type present struct {
 	slots    []slotpool.Slot // by subtask index; the zero Slot where none came
 	subtasks map[jobfsm.SubtaskID]*controlv1.HeldSubtask
 	states   map[jobfsm.SubtaskID]jobfsm.SubtaskState
+	inSlots  map[jobfsm.SubtaskID]bool
 	want     []jobfsm.SubtaskID
 	regions  [][]jobfsm.SubtaskID
 	failure  *jobfsm.Failure // of one that has failed meanwhile
@@ -108,7 +137,7 @@ func (p *present) addMissing() (missing int) {
 }
 
 func (m *master) there() present {
-	p := present{subtasks: make(map[jobfsm.SubtaskID]*controlv1.HeldSubtask), states: make(map[jobfsm.SubtaskID]jobfsm.SubtaskState)}
+	p := present{subtasks: make(map[jobfsm.SubtaskID]*controlv1.HeldSubtask), states: make(map[jobfsm.SubtaskID]jobfsm.SubtaskState), inSlots: make(map[jobfsm.SubtaskID]bool)}
 	for _, b := range m.adoption.brought {
 		for _, s := range b.subtasks {
 			if p.slots == nil {
@@ -118,6 +147,7 @@ func (m *master) there() present {
 			}
 			m.place(&p, b.taskManager, s)
 		}
+		maps.Copy(p.inSlots, b.inSlots)
 	}
 	return p
 }
@@ -181,7 +211,8 @@ func (m *master) reconcile(ctx context.Context) {
 	m.discover(ctx)
 }
 
-// adopt makes the subtasks of an attempt from what taskmanagers brought. Those that are missing are failed. Who has ended holds no slot.
+// adopt makes the subtasks of an attempt from what taskmanagers brought. Those that are missing are failed. Who had ended before it came
+// holds no slot.
 func (s *state) adopt(attempts jobfsm.Attempts, p present, now int64) {
 	for i := range p.slots {
 		if p.slots[i].TaskManager.Send == nil {
@@ -192,7 +223,7 @@ func (s *state) adopt(attempts jobfsm.Attempts, p present, now int64) {
 	for _, vertex := range s.subtasks {
 		for _, t := range vertex {
 			brought := p.subtasks[t.id]
-			t.slotGone = p.states[t.id].Terminal()
+			t.slotGone = !p.inSlots[t.id]
 			if brought == nil {
 				t.enter(jobfsm.SubtaskFailed, now)
 				continue

@@ -186,6 +186,8 @@ func (m *master) handle(ctx context.Context, e any) {
 		m.lacks(ctx, e)
 	case brought:
 		m.brought(ctx, e)
+	case updated:
+		m.updated(ctx, e)
 	case graceOver:
 		m.reconcile(ctx)
 	case splitsFound:

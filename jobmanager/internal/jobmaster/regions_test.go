@@ -237,10 +237,10 @@ func TestFailureBesideAStop(t *testing.T) {
 	})
 }
 
-// held is what a taskmanager brings along of a subtask.
-func held(id string, job view.Job, index, attempt int32, state controlv1.SubtaskState) *controlv1.HeldSubtask {
+// held is what a taskmanager brings along of a subtask that runs.
+func held(id string, job view.Job, index, attempt int32) *controlv1.HeldSubtask {
 	return &controlv1.HeldSubtask{Parallelism: 2, Update: &controlv1.SubtaskUpdate{
-		Subtask: &controlv1.SubtaskRef{JobId: id, VertexId: job.Vertices[0].ID, SubtaskIndex: index, Attempt: attempt}, State: state,
+		Subtask: &controlv1.SubtaskRef{JobId: id, VertexId: job.Vertices[0].ID, SubtaskIndex: index, Attempt: attempt}, State: controlv1.SubtaskState_SUBTASK_STATE_RUNNING,
 	}}
 }
 
@@ -251,10 +251,36 @@ func (w *world) bring(tm *taskManager, subtasks ...*controlv1.HeldSubtask) {
 	synctest.Wait()
 }
 
+// A subtask that fails between the moment when it was brought to a new leader and that when the last one comes is known to have failed.
+func TestFailureBesideTakeover(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id, tms := w.runWindowless("2")
+		before := w.wants(id, jobfsm.Running)
+		w.stop()
+		w.grace = 5 * time.Second
+		w.lead()
+		w.bring(tms[0], held(id, before, 0, 0))
+		lost := held(id, before, 0, 0).GetUpdate().GetSubtask()
+		w.fail(tms[0].id, lost, &controlv1.Failure{Message: "broken"})
+		w.wants(id, jobfsm.Reconciling) // the other one is of another region
+		w.bring(tms[1], held(id, before, 1, 0))
+		job := w.job(id)
+		if len(job.Failures) == 0 || !strings.Contains(job.Failures[len(job.Failures)-1].Message, "broken") {
+			t.Errorf("failures %+v", job.Failures)
+		}
+		pass(3 * time.Second)
+		if attempts := attemptOf(w.job(id)); !slices.Equal(attempts, []int{1, 0}) {
+			t.Errorf("attempts %v, want the first subtask to have begun again", attempts)
+		}
+		if deployed := tms[0].take(); len(deployed) != 1 {
+			t.Errorf("%d subtasks are deployed in the slot that the failed one had", len(deployed))
+		}
+	})
+}
+
 // Another jobmanager takes over subtasks of different attempts. What an earlier attempt left running is none of them, and a subtask that
 // is missing begins again alone.
 func TestTakeoverOfMixedAttempts(t *testing.T) {
-	const running = controlv1.SubtaskState_SUBTASK_STATE_RUNNING
 	for _, missing := range []bool{false, true} {
 		t.Run(fmt.Sprint("missing=", missing), func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -269,10 +295,10 @@ func TestTakeoverOfMixedAttempts(t *testing.T) {
 				w.grace = 5 * time.Second
 				w.lead()
 				a.mute, b.orders, c.orders = true, nil, nil
-				w.bring(a, held(id, before, 0, 0, running)) // it was cut off, and has not heard that its subtask is another's
-				w.bring(b, held(id, before, 1, 0, running))
+				w.bring(a, held(id, before, 0, 0)) // it was cut off, and has not heard that its subtask is another's
+				w.bring(b, held(id, before, 1, 0))
 				if !missing {
-					w.bring(c, held(id, before, 0, 1, running))
+					w.bring(c, held(id, before, 0, 1))
 				}
 				if len(a.canceled) != 1 || len(b.canceled) > 0 || len(c.canceled) > 0 {
 					t.Errorf("%d, %d and %d subtasks are cancelled", len(a.canceled), len(b.canceled), len(c.canceled))

@@ -135,8 +135,20 @@ var subtaskStates = map[controlv1.SubtaskState]jobfsm.SubtaskState{
 	controlv1.SubtaskState_SUBTASK_STATE_FAILED:       jobfsm.SubtaskFailed,
 }
 
-// subtaskUpdate shows a change of state at once and queues it for the state machine.
+// subtaskUpdate takes a change of state, of which the adoption hears first as long as the job waits for its subtasks.
 func (m *master) subtaskUpdate(taskManagerID string, u *controlv1.SubtaskUpdate) {
+	m.mu.Lock()
+	adopts := m.state.adopts
+	m.mu.Unlock()
+	if adopts {
+		m.post(updated{taskManagerID, u})
+		return
+	}
+	m.changed(taskManagerID, u)
+}
+
+// changed shows a change of state at once and queues it for the state machine.
+func (m *master) changed(taskManagerID string, u *controlv1.SubtaskUpdate) {
 	state, ok := subtaskStates[u.GetState()]
 	id := subtaskID(u.GetSubtask())
 	m.mu.Lock()
