@@ -18,7 +18,7 @@ import (
 type adoption struct {
 	grace   *time.Timer // nil before it began
 	brought map[string]brought
-	early   []coordinator.Event // what is said once and came before anybody ran for the coordinator: subtasks that ended
+	ended   []coordinator.Ended // of subtasks that were brought as running, in the order in which they came
 }
 
 type (
@@ -206,7 +206,7 @@ func (m *master) reconcile(ctx context.Context) {
 		m.cfg.Logger.Info("job taken over", "job_id", m.id, "attempt", m.machine.Attempt(), "subtasks", len(there.subtasks))
 		m.resume(ctx, there)
 	default:
-		m.hearEarly(ctx)
+		m.hearEnded(ctx)
 	}
 	m.discover(ctx)
 }
@@ -245,7 +245,7 @@ func (m *master) resume(ctx context.Context, there present) {
 			m.subtaskEnded(ended)
 		}
 	}
-	m.hearEarly(ctx)
+	m.hearEnded(ctx)
 	m.repeatSplits()
 	if m.latest != nil && m.latest.ID > m.origin && m.latest.Attempt >= attempts.Whole {
 		if m.latest.Kind.Ends() {
@@ -262,13 +262,12 @@ func (m *master) resume(ctx context.Context, there present) {
 	m.coordinate(ctx, coordinator.Fired{Attempt: attempts.Of(first), Subtask: checkpoint.Subtask(first)})
 }
 
-// hearEarly tells the coordinator what waited for it.
-func (m *master) hearEarly(ctx context.Context) {
-	early := m.adoption.early
-	m.adoption.early = nil
-	for _, e := range early {
+// hearEnded tells the coordinator of the subtasks that ended before it knew of an attempt.
+func (m *master) hearEnded(ctx context.Context) {
+	for _, e := range m.adoption.ended {
 		m.coordinate(ctx, e)
 	}
+	m.adoption.ended = nil
 }
 
 // resumeStop goes on with a job whose sources have stopped for a savepoint. When the earlier leader had written that, some subtask

@@ -172,7 +172,7 @@ func (m *master) handle(ctx context.Context, e any) {
 		m.follow(ctx, e)
 	case coordinator.Event:
 		if ended, ok := e.(coordinator.Ended); ok && m.machine.Status() == jobfsm.Reconciling {
-			m.adoption.early = append(m.adoption.early, ended)
+			m.adoption.ended = append(m.adoption.ended, ended)
 			return
 		}
 		m.coordinate(ctx, e)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pencere/submitter/internal/client"
+	"pencere/submitter/internal/localcluster"
 	"pencere/submitter/internal/replay"
 )
 
@@ -49,11 +50,17 @@ type chaos struct {
 }
 
 func newChaos(t *testing.T, seed uint64) *chaos {
-	c := &chaos{fixture: newFixture(t, 0), random: rand.New(rand.NewPCG(seed, 5)), clock: make([]float64, 3)}
+	c := newChaosOf(t, localcluster.Config{SlotsEach: 2}, seed)
 	for range 2 {
 		c.addTaskManager()
 	}
 	return c
+}
+
+// newChaosOf starts what cfg says.
+func newChaosOf(t *testing.T, cfg localcluster.Config, seed uint64) *chaos {
+	t.Helper()
+	return &chaos{fixture: newFixtureOf(t, cfg), random: rand.New(rand.NewPCG(seed, 5)), clock: make([]float64, 3)}
 }
 
 func (c *chaos) addTaskManager() {

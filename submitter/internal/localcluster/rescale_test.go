@@ -2,7 +2,6 @@ package localcluster_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -12,8 +11,7 @@ import (
 // newElastic is a chaos of one slot a taskmanager, with a short patience, and without taskmanagers yet.
 func newElastic(t *testing.T, seed uint64) *chaos {
 	t.Helper()
-	f := newFixtureOf(t, localcluster.Config{SlotsEach: 1, RescaleQuiet: 200 * time.Millisecond, RescaleCoolDown: 500 * time.Millisecond})
-	return &chaos{fixture: f, random: rand.New(rand.NewPCG(seed, 5)), clock: make([]float64, 3)}
+	return newChaosOf(t, localcluster.Config{SlotsEach: 1, RescaleQuiet: 200 * time.Millisecond, RescaleCoolDown: 500 * time.Millisecond}, seed)
 }
 
 // awaitParallelism waits until the job runs so wide.

@@ -3,7 +3,6 @@ package localcluster_test
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -113,10 +112,7 @@ func (c *chaos) finish(j job, s spec, all partitions) {
 // one that died comes back, with its disk or an empty one.
 func TestLeaderDies(t *testing.T) {
 	dir := t.TempDir()
-	c := &chaos{
-		fixture: newFixtureOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 2, SlotsEach: 2}),
-		random:  rand.New(rand.NewPCG(1, 5)), clock: make([]float64, 3),
-	}
+	c := newChaosOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 2, SlotsEach: 2}, 5)
 	s := spec{parallelism: 3, window: 10 * time.Second}
 	all := make(partitions, len(c.clock))
 	s.topic = c.topic(all)
@@ -148,10 +144,7 @@ func TestLeaderDies(t *testing.T) {
 
 // Two of five jobmanagers end at once, the leader among them: the others go on, and no task restarts.
 func TestTwoOfFiveDie(t *testing.T) {
-	c := &chaos{
-		fixture: newFixtureOf(t, localcluster.Config{JobManagers: 5, TaskManagers: 2, SlotsEach: 2}),
-		random:  rand.New(rand.NewPCG(1, 6)), clock: make([]float64, 3),
-	}
+	c := newChaosOf(t, localcluster.Config{JobManagers: 5, TaskManagers: 2, SlotsEach: 2}, 6)
 	s := spec{parallelism: 3, window: 10 * time.Second}
 	all := make(partitions, len(c.clock))
 	s.topic = c.topic(all)
@@ -184,10 +177,7 @@ func TestTwoOfFiveDie(t *testing.T) {
 // The disks of two of three jobmanagers are lost. The third goes on alone, the job's tasks run on, and the others join it again.
 func TestMostDisksAreLost(t *testing.T) {
 	dir := t.TempDir()
-	c := &chaos{
-		fixture: newFixtureOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 2, SlotsEach: 2}),
-		random:  rand.New(rand.NewPCG(1, 7)), clock: make([]float64, 3),
-	}
+	c := newChaosOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 2, SlotsEach: 2}, 7)
 	s := spec{parallelism: 3, window: 10 * time.Second}
 	all := make(partitions, len(c.clock))
 	s.topic = c.topic(all)
@@ -226,10 +216,7 @@ func (c *chaos) loseDisks(dir string, but int) {
 // write them again.
 func TestOldDiskIsLeft(t *testing.T) {
 	dir := t.TempDir()
-	c := &chaos{
-		fixture: newFixtureOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 0, SlotsEach: 3}),
-		random:  rand.New(rand.NewPCG(1, 8)), clock: make([]float64, 3),
-	}
+	c := newChaosOf(t, localcluster.Config{DataDir: dir, JobManagers: 3, TaskManagers: 0, SlotsEach: 3}, 8)
 	stop, err := c.cluster.AddTaskManager()
 	c.check(err)
 	s := spec{parallelism: 3, window: 10 * time.Second, restarts: 1_000_000}
